@@ -1,0 +1,1 @@
+"""Kubernetes' programming model, in Python: write controllers, run them, check them."""

@@ -1,0 +1,1 @@
+"""What an object is: pure functions, no I/O, no clock."""

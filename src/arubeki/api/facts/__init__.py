@@ -1,0 +1,1 @@
+"""Generated facts about Kubernetes' built-in kinds, and their loader."""

@@ -1,0 +1,110 @@
+"""What is wrong with a field, in Kubernetes' words.
+
+Validation collects `FieldError`s, all of them, and turns them into one `Invalid` at the end.
+
+Pure: no I/O, no clock.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from arubeki.errors import Invalid
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One fault. `reason` is the cause's reason on the wire, `body` the message without the path.
+
+    Source: apimachinery pkg/util/validation/field/errors.go.
+    """
+
+    path: str
+    reason: str
+    body: str
+
+    @property
+    def message(self) -> str:
+        """`spec.replicas: Invalid value: -1: must be greater than or equal to 0`."""
+        return f"{self.path}: {self.body}" if self.path else self.body
+
+    @staticmethod
+    def invalid(path: str, value: Any, detail: str) -> "FieldError":
+        """The value is malformed or against a rule."""
+        return FieldError(path, "FieldValueInvalid", f"Invalid value: {shown(value)}: {detail}")
+
+    @staticmethod
+    def type_invalid(path: str, value: Any, detail: str) -> "FieldError":
+        """The value is of the wrong type."""
+        return FieldError(path, "FieldValueTypeInvalid", f"Invalid value: {shown(value)}: {detail}")
+
+    @staticmethod
+    def required(path: str, detail: str = "") -> "FieldError":
+        """The value is missing."""
+        return FieldError(path, "FieldValueRequired", _joined("Required value", detail))
+
+    @staticmethod
+    def duplicate(path: str, value: Any) -> "FieldError":
+        """The value must be there once."""
+        return FieldError(path, "FieldValueDuplicate", f"Duplicate value: {shown(value)}")
+
+    @staticmethod
+    def forbidden(path: str, detail: str) -> "FieldError":
+        """The value may not be there, or may not change."""
+        return FieldError(path, "FieldValueForbidden", _joined("Forbidden", detail))
+
+    @staticmethod
+    def not_found(path: str, value: Any) -> "FieldError":
+        """The value names something that is not there."""
+        return FieldError(path, "FieldValueNotFound", f"Not found: {shown(value)}")
+
+    @staticmethod
+    def not_supported(path: str, value: Any, supported: Sequence[str]) -> "FieldError":
+        """The value is none of those known."""
+        body = f"Unsupported value: {shown(value)}"
+        if supported:
+            body += ": supported values: " + ", ".join(f'"{one}"' for one in supported)
+        return FieldError(path, "FieldValueNotSupported", body)
+
+    @staticmethod
+    def too_long(path: str, limit: int) -> "FieldError":
+        """The text, or the sum of texts, is over its limit in bytes."""
+        return FieldError(
+            path, "FieldValueTooLong", f"Too long: may not be more than {limit} bytes"
+        )
+
+    @staticmethod
+    def too_many(path: str, actual: int, limit: int) -> "FieldError":
+        """The list has too many items."""
+        return FieldError(
+            path, "FieldValueTooMany", f"Too many: {actual}: must have at most {limit} items"
+        )
+
+
+def invalid(group: str, kind: str, name: str, faults: Sequence[FieldError]) -> Invalid:
+    """Return the one error that names all `faults` of an object.
+
+    Source: apimachinery pkg/api/errors/errors.go NewInvalid, pkg/util/errors aggregate.
+    """
+    messages = list(dict.fromkeys(fault.message for fault in faults))
+    listed = messages[0] if len(messages) == 1 else f"[{', '.join(messages)}]"
+    qualified = f"{kind}.{group}" if group else kind
+    causes = [
+        {"reason": fault.reason, "message": fault.body, "field": fault.path} for fault in faults
+    ]
+    details: dict[str, Any] = {"name": name, "group": group, "kind": kind, "causes": causes}
+    return Invalid(
+        f'{qualified} "{name}" is invalid: {listed}',
+        details={key: value for key, value in details.items() if value},
+    )
+
+
+def shown(value: Any) -> str:
+    """Return a value as error messages show it: text quoted, structures as JSON."""
+    return msgspec.json.encode(value).decode()
+
+
+def _joined(head: str, detail: str) -> str:
+    return f"{head}: {detail}" if detail else head

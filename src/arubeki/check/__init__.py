@@ -1,0 +1,1 @@
+"""Claims about a controller, tried against every world that can be made."""

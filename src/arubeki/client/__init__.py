@@ -1,0 +1,1 @@
+"""The API seen from outside: configuration, transports, verbs."""

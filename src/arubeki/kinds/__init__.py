@@ -1,0 +1,1 @@
+"""Typed resources: frozen structs with the wire's own names."""

@@ -1,0 +1,1 @@
+"""Requests, responses, streams, and the protocols that carry them, for both halves."""

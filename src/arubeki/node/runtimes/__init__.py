@@ -1,0 +1,1 @@
+"""Ways to run a container: fake, plain process, sandboxed process."""

@@ -1,0 +1,1 @@
+"""HTTP in, revisions out: the API server, without a socket."""

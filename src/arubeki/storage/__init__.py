@@ -1,0 +1,1 @@
+"""The truth: bytes under keys, each change at a revision of its own."""
