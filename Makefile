@@ -1,0 +1,44 @@
+# The two commands of the README are `make demo` and `make test`; both set everything up first.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+UV := .venv/bin/uv
+RUN := .venv/bin/python
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := .venv
+
+.PHONY: setup demo test test-all durability bench facts lock clean
+
+setup: .venv/.ready
+
+.venv/.ready: pyproject.toml uv.lock
+	@test -n "$(PYTHON)" || { echo "arubeki needs CPython 3.11 or newer; none was found on PATH" >&2; exit 2; }
+	@test -x $(RUN) || $(PYTHON) -m venv .venv
+	@$(RUN) -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<0.14'
+	@$(UV) sync --quiet --frozen --inexact --all-extras --python $(RUN)
+	@touch $@
+
+demo: setup            ## two nodes, the MarkdownView example, every step shown
+	@$(RUN) examples/markdown_view/demo.py
+
+test: setup            ## everything that can be checked in minutes
+	@$(RUN) -m pytest -q -n 2 --dist loadscope
+
+test-all:              ## the same on every interpreter at hand
+	@$(PYTHON) tools/interpreters.py
+
+durability: setup      ## fifty kills under load, instead of the ten of `make test`
+	@ARUBEKI_KILLS=50 $(RUN) -m pytest -q tests/cluster/test_durability.py
+
+bench: setup           ## the figures of docs/benchmarks.md
+	@$(RUN) tools/bench/run.py
+
+facts: setup           ## generate api/facts and kinds anew from published packages
+	@$(RUN) tools/generate_facts.py
+	@$(RUN) tools/generate_kinds.py
+
+lock: setup
+	@$(UV) lock
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
