@@ -1,0 +1,54 @@
+import pytest
+
+from arubeki.api import documents
+
+
+def test_timestamps_stay_text() -> None:
+    assert documents.load("at: 2026-01-01T00:00:00Z") == {"at": "2026-01-01T00:00:00Z"}
+
+
+def test_keys_become_text() -> None:
+    assert documents.load("2: a\ntrue: b\n") == {"2": "a", "true": "b"}
+
+
+def test_json_is_yaml() -> None:
+    assert documents.load('{"a": [1, 2.5, null, true, "x"]}') == {"a": [1, 2.5, None, True, "x"]}
+
+
+def test_several_documents_and_empty_ones() -> None:
+    assert documents.load_all("---\na: 1\n---\n---\nb: 2\n") == [{"a": 1}, {"b": 2}]
+
+
+def test_aliases_are_followed() -> None:
+    assert documents.load("a: &x [1]\nb: *x\n") == {"a": [1], "b": [1]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &x [*x]",  # a document that contains itself
+        "[" * 201 + "]" * 201,
+        "[" * 100_000,
+        "a: [",
+        "a: \x00",
+        "!!python/object/apply:os.getcwd []",
+        "? [1, 2]\n: x",
+        "a: !!binary aGVsbG8=",
+        "a: !!set {x, y}",
+    ],
+)
+def test_what_cannot_be_plain_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        documents.load_all(text)
+
+
+def test_aliases_cannot_multiply_without_bound() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    with pytest.raises(ValueError, match="more than"):
+        documents.load("\n".join(lines))
+
+
+def test_dump_and_load_are_inverse() -> None:
+    value = {"kind": "X", "spec": {"b": "2026-01-01", "a": ["1", 1, None], "t": "line\nline\n"}}
+    assert documents.load(documents.dump(value)) == value
