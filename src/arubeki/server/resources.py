@@ -1,0 +1,368 @@
+"""What the server serves: one `Resource` per resource and version, and the `Registry` of them all.
+
+A resource is data: its names, its verbs, where its objects lie in the storage, which of its fields
+select. Built-in kinds are the table at the end of this module; a CustomResourceDefinition adds and
+removes resources while the server runs (`arubeki.server.custom`). Discovery, OpenAPI and tables
+read the same registry, and keep what they made of it until `Registry.changes` moves.
+
+On the ring: [HTTP > **server** > storage].
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from arubeki.api.objects import GVK
+from arubeki.api.schema import Schema
+
+ALL_VERBS = (
+    "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch",
+)  # fmt: skip
+"""The verbs of an ordinary resource, in discovery's order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subresource:
+    """A path below an object. `gvk` is the kind of its bodies: `Scale` for `deployments/scale`."""
+
+    name: str
+    gvk: GVK
+    verbs: tuple[str, ...] = ("get", "patch", "update")
+
+
+@dataclass(frozen=True, slots=True)
+class Selectable:
+    """Where a selectable field's value lies: the first of `paths` that is there, else `default`."""
+
+    paths: tuple[str, ...]
+    default: str = ""
+
+
+class Converter(Protocol):
+    """How a version's objects become the stored version's, and back. Arguments may be changed."""
+
+    def to_storage(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """Return the object as it is stored."""
+
+    def to_served(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """Return a stored object as this version shows it."""
+
+    def served_bytes(self, value: bytes) -> bytes:
+        """Return a stored object's bytes as this version shows them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScalePaths:
+    """Where a custom resource keeps what its `scale` shows: `.spec.replicas` and so on."""
+
+    replicas: str
+    status_replicas: str
+    selector: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Custom:
+    """What only a custom resource's version has.
+
+    `definition` is the CustomResourceDefinition's name, `schema` its OpenAPI v3 source for this
+    version (None: anything goes), `columns` its additionalPrinterColumns.
+    """
+
+    definition: str
+    schema: Mapping[str, Any] | None = None
+    columns: Sequence[Mapping[str, Any]] = ()
+    scale: ScalePaths | None = None
+    preserve_unknown: bool = False
+    deprecated: bool = False
+    deprecation_warning: str = ""
+    terminating: bool = False
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Resource:
+    """One resource in one version, built in or custom. Never changed after it is registered."""
+
+    gvk: GVK
+    plural: str
+    singular: str = ""
+    list_kind: str = ""
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    namespaced: bool = True
+    verbs: tuple[str, ...] = ALL_VERBS
+    subresources: Mapping[str, Subresource] = field(default_factory=dict)
+    prefix: str = ""
+    """Storage keys begin so; ends in `/`. "" for a resource that is not stored (`bindings`)."""
+    selectable: Mapping[str, Selectable] = field(default_factory=dict)
+    """Field labels of field selectors; metadata.name and metadata.namespace go without saying."""
+    converter: Converter | None = None
+    """None when objects are served as they are stored."""
+    custom: Custom | None = None
+    _schema: Schema | None = None
+
+    def __post_init__(self) -> None:
+        self.singular = self.singular or self.gvk.kind.lower()
+        self.list_kind = self.list_kind or f"{self.gvk.kind}List"
+
+    @property
+    def group(self) -> str:
+        """The API group; "" for core."""
+        return self.gvk.group
+
+    @property
+    def version(self) -> str:
+        """The version within the group."""
+        return self.gvk.version
+
+    @property
+    def kind(self) -> str:
+        """The kind of its objects."""
+        return self.gvk.kind
+
+    @property
+    def api_version(self) -> str:
+        """`apps/v1`, or `v1` for the core group."""
+        return self.gvk.api_version
+
+    @property
+    def qualified(self) -> str:
+        """`deployments.apps`, or `pods` for the core group: how messages name a resource."""
+        return f"{self.plural}.{self.gvk.group}" if self.gvk.group else self.plural
+
+    @property
+    def has_status(self) -> bool:
+        """Whether status is written apart from the rest."""
+        return "status" in self.subresources
+
+    @property
+    def schema(self) -> Schema | None:
+        """The shape of its objects; None when anything goes."""
+        if self._schema is None and self.custom is None:
+            from arubeki.api import facts
+
+            self._schema = facts.schema_of(self.gvk)
+        return self._schema
+
+    def key(self, namespace: str, name: str) -> str:
+        """Return the storage key of an object."""
+        return f"{self.prefix}{namespace}/{name}" if self.namespaced else self.prefix + name
+
+    def key_prefix(self, namespace: str) -> str:
+        """Return what the keys of a namespace's objects (of all, for "") begin with."""
+        return f"{self.prefix}{namespace}/" if self.namespaced and namespace else self.prefix
+
+
+class Registry:
+    """All served resources. `changes` counts registrations, so that caches know their age."""
+
+    def __init__(self, resources: Iterable[Resource] = ()) -> None:
+        self.changes = 0
+        self._by_path: dict[tuple[str, str, str], Resource] = {}
+        self._by_gvk: dict[GVK, Resource] = {}
+        for resource in resources:
+            self.add(resource)
+
+    def add(self, resource: Resource) -> None:
+        """Serve a resource from now on, in place of what had its path."""
+        path = (resource.group, resource.version, resource.plural)
+        known = self._by_path.get(path)
+        if known is not None:
+            self._by_gvk.pop(known.gvk, None)
+        self._by_path[path] = resource
+        self._by_gvk[resource.gvk] = resource
+        self.changes += 1
+
+    def remove(self, resource: Resource) -> None:
+        """Serve a resource no more."""
+        path = (resource.group, resource.version, resource.plural)
+        if self._by_path.get(path) is resource:
+            del self._by_path[path]
+            self._by_gvk.pop(resource.gvk, None)
+            self.changes += 1
+
+    def find(self, group: str, version: str, plural: str) -> Resource | None:
+        """Return the resource at a path."""
+        return self._by_path.get((group, version, plural))
+
+    def kind(self, gvk: GVK) -> Resource | None:
+        """Return the resource of a kind."""
+        return self._by_gvk.get(gvk)
+
+    def all(self) -> list[Resource]:
+        """Return every resource and version, in the order of registration."""
+        return list(self._by_path.values())
+
+    def of_group(self, group: str, plural: str) -> list[Resource]:
+        """Return the served versions of a resource, the preferred one first."""
+        found = [one for one in self.all() if one.group == group and one.plural == plural]
+        return sorted(found, key=lambda one: version_rank(one.version))
+
+    def groups(self) -> dict[str, list[str]]:
+        """Return the groups with their versions, the preferred one first; core ("") included."""
+        found: dict[str, list[str]] = {}
+        for resource in self._by_path.values():
+            versions = found.setdefault(resource.group, [])
+            if resource.version not in versions:
+                versions.append(resource.version)
+        for versions in found.values():
+            versions.sort(key=version_rank)
+        return found
+
+
+def version_rank(version: str) -> tuple[int, int, int, str]:
+    """Return a key that sorts versions as Kubernetes prefers them: v2, v1, v2beta1, v1alpha1, foo.
+
+    Source: apimachinery pkg/version/helpers.go CompareKubeAwareVersionStrings.
+    """
+    rest = version[1:] if version.startswith("v") else ""
+    for stage, word in ((1, "beta"), (2, "alpha"), (0, "")):
+        major, found, minor = rest.partition(word) if word else (rest, "", "0")
+        if (found or not word) and _is_number(major) and _is_number(minor):
+            return (stage, -int(major), -int(minor), "")
+    return (3, 0, 0, version)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def built_in() -> list[Resource]:
+    """Return the resources that every server has.
+
+    Source: kubernetes pkg/registry (names, verbs), pkg/kubeapiserver/default_storage_factory_builder.go
+    (storage keys), pkg/apis/core/v1/conversion.go (selectable fields).
+    """
+    from arubeki.server.events import EventsV1
+
+    scale = Subresource("scale", GVK("autoscaling", "v1", "Scale"))
+    return [
+        *_core(),
+        *(
+            Resource(
+                gvk=GVK("apps", "v1", kind),
+                plural=plural,
+                short_names=(short,),
+                categories=("all",),
+                prefix=f"/registry/{plural}/",
+                subresources={
+                    "scale": scale,
+                    "status": Subresource("status", GVK("apps", "v1", kind)),
+                },
+            )
+            for kind, plural, short in (
+                ("Deployment", "deployments", "deploy"),
+                ("ReplicaSet", "replicasets", "rs"),
+            )
+        ),
+        Resource(
+            gvk=GVK("discovery.k8s.io", "v1", "EndpointSlice"),
+            plural="endpointslices",
+            prefix="/registry/endpointslices/",
+        ),
+        Resource(
+            gvk=GVK("coordination.k8s.io", "v1", "Lease"),
+            plural="leases",
+            prefix="/registry/leases/",
+        ),
+        Resource(
+            gvk=GVK("events.k8s.io", "v1", "Event"),
+            plural="events",
+            short_names=("ev",),
+            prefix="/registry/events/",
+            selectable=_event_fields(),
+            converter=EventsV1(),
+        ),
+        Resource(
+            gvk=GVK("apiextensions.k8s.io", "v1", "CustomResourceDefinition"),
+            plural="customresourcedefinitions",
+            short_names=("crd", "crds"),
+            categories=("api-extensions",),
+            namespaced=False,
+            prefix="/registry/apiextensions.k8s.io/customresourcedefinitions/",
+            subresources={
+                "status": Subresource(
+                    "status", GVK("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
+                )
+            },
+        ),
+    ]
+
+
+def _core() -> list[Resource]:
+    without_collection = tuple(verb for verb in ALL_VERBS if verb != "deletecollection")
+
+    def core(kind: str, plural: str, *short_names: str, **more: Any) -> Resource:
+        more.setdefault("prefix", f"/registry/{plural}/")
+        return Resource(gvk=GVK("", "v1", kind), plural=plural, short_names=short_names, **more)
+
+    def status(kind: str) -> Subresource:
+        return Subresource("status", GVK("", "v1", kind))
+
+    binding = GVK("", "v1", "Binding")
+    return [
+        core("Binding", "bindings", prefix="", verbs=("create",)),
+        core("ConfigMap", "configmaps", "cm"),
+        core("Endpoints", "endpoints", "ep", prefix="/registry/services/endpoints/"),
+        core("Event", "events", "ev", selectable=_event_fields()),
+        core(
+            "Namespace", "namespaces", "ns",
+            namespaced=False,
+            verbs=without_collection,
+            subresources={
+                "finalize": Subresource("finalize", GVK("", "v1", "Namespace"), ("update",)),
+                "status": status("Namespace"),
+            },
+            selectable=_fields("status.phase"),
+        ),
+        core(
+            "Node", "nodes", "no",
+            namespaced=False,
+            prefix="/registry/minions/",
+            subresources={"status": status("Node")},
+            selectable=_fields("spec.unschedulable", default="false"),
+        ),
+        core(
+            "Pod", "pods", "po",
+            categories=("all",),
+            subresources={
+                "binding": Subresource("binding", binding, ("create",)),
+                "eviction": Subresource(
+                    "eviction", GVK("policy", "v1", "Eviction"), ("create",)
+                ),
+                "log": Subresource("log", GVK("", "v1", "Pod"), ("get",)),
+                "status": status("Pod"),
+            },
+            selectable={
+                **_fields(
+                    "spec.nodeName", "spec.restartPolicy", "spec.schedulerName",
+                    "spec.serviceAccountName", "status.phase", "status.podIP",
+                    "status.nominatedNodeName",
+                ),
+                **_fields("spec.hostNetwork", default="false"),
+                "status.podIPs": Selectable(("status.podIP",)),
+            },
+        ),
+        core("Secret", "secrets", selectable=_fields("type")),
+        core("ServiceAccount", "serviceaccounts", "sa"),
+        core(
+            "Service", "services", "svc",
+            categories=("all",),
+            prefix="/registry/services/specs/",
+            subresources={"status": status("Service")},
+            selectable=_fields("spec.clusterIP", "spec.type"),
+        ),
+    ]  # fmt: skip
+
+
+def _fields(*paths: str, default: str = "") -> dict[str, Selectable]:
+    return {path: Selectable((path,), default) for path in paths}
+
+
+def _event_fields() -> dict[str, Selectable]:
+    # Both versions take the core spelling; paths are those of the stored (core) form.
+    about = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+    return {
+        **_fields(*(f"involvedObject.{name}" for name in about), "reason", "type"),
+        "reportingComponent": Selectable(("reportingComponent",)),
+        "source": Selectable(("source.component", "reportingComponent")),
+    }
