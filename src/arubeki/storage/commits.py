@@ -1,0 +1,45 @@
+"""What a commit is: the comparison before it and the change it makes.
+
+On the ring: inside storage, shared by its versions.
+"""
+
+from typing import Any
+
+from arubeki.errors import RevisionMismatch
+from arubeki.storage.base import Change, Entry, Stamp
+
+
+def check_expected(
+    key: str, value: bytes | None, expected: int | None, previous: Entry | None
+) -> None:
+    """Raise RevisionMismatch unless `value` may replace `previous`, given what was expected."""
+    actual = previous.revision if previous is not None else 0
+    if expected is not None and expected != actual:
+        raise RevisionMismatch(key, expected, actual)
+    if value is None and previous is None:
+        raise RevisionMismatch(key, -1 if expected is None else expected, 0)
+
+
+def make_change(
+    key: str,
+    value: bytes | None,
+    previous: Entry | None,
+    revision: int,
+    stamp: Stamp,
+    *,
+    meta: Any = None,
+) -> Change:
+    """Return the change that puts `value` (None: nothing) in the place of `previous`."""
+    if value is not None:
+        return Change(key, revision, Entry(key, stamp(value, revision), revision, meta), previous)
+    if previous is None:
+        return Change(key, revision, None, None)
+    removed = Entry(key, stamp(previous.value, revision), revision, meta)
+    return Change(key, revision, None, previous, removed)
+
+
+def result_of(change: Change) -> Entry:
+    """Return what the commit that made `change` answers."""
+    entry = change.entry or change.removed
+    assert entry is not None, "an absent key is not removed"
+    return entry
