@@ -5,8 +5,9 @@ Objects are plain parsed JSON here (`dict`); the typed form lives in `arubeki.ki
 Pure: no I/O, no clock.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class GVK(NamedTuple):
@@ -62,3 +63,72 @@ class Kind:
         if name:
             base += f"/{name}"
         return f"{base}/{subresource}" if subresource else base
+
+
+def gvk_of(obj: Mapping[str, Any]) -> GVK:
+    """Return an object's group, version and kind, each "" where the object does not say."""
+    group, _, version = str(obj.get("apiVersion") or "").rpartition("/")
+    return GVK(group, version, str(obj.get("kind") or ""))
+
+
+def controller_of(obj: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the owner reference whose `controller` is true, None when nothing controls `obj`.
+
+    Source: apimachinery pkg/apis/meta/v1/controller_ref.go GetControllerOf.
+    """
+    metadata = obj.get("metadata") or {}
+    for reference in metadata.get("ownerReferences") or ():
+        if reference.get("controller"):
+            found: dict[str, Any] = reference
+            return found
+    return None
+
+
+def owner_reference(
+    owner: Mapping[str, Any], *, controller: bool = True, block: bool = True
+) -> dict[str, Any]:
+    """Return a reference to `owner`, for its dependents' `metadata.ownerReferences`.
+
+    `controller` says that the owner manages the dependent (one may); `block` that the owner's
+    foreground deletion waits for it.
+    Source: apimachinery pkg/apis/meta/v1/controller_ref.go NewControllerRef.
+    """
+    metadata = owner["metadata"]
+    reference = {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+    }
+    if controller:
+        reference["controller"] = True
+    if block:
+        reference["blockOwnerDeletion"] = True
+    return reference
+
+
+def set_condition(
+    conditions: Sequence[dict[str, Any]], new: Mapping[str, Any], now: str
+) -> list[dict[str, Any]]:
+    """Return `conditions` with `new` in the place of the condition of its type, or at the end.
+
+    `lastTransitionTime` becomes the one `new` brings, else `now`, when the status flips, and stays
+    otherwise. Members that `new` does not name keep their values.
+    Source: apimachinery pkg/api/meta/conditions.go SetStatusCondition.
+    """
+    result = []
+    found = False
+    for old in conditions:
+        if found or old.get("type") != new["type"]:
+            result.append(old)
+            continue
+        found = True
+        merged = {**old, **new}
+        if old.get("status") != new["status"]:
+            merged["lastTransitionTime"] = new.get("lastTransitionTime") or now
+        elif "lastTransitionTime" in old:
+            merged["lastTransitionTime"] = old["lastTransitionTime"]
+        result.append(merged)
+    if not found:
+        result.append({"lastTransitionTime": now, **new})
+    return result
