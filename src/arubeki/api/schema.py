@@ -23,6 +23,7 @@ class Schema:
         "embedded",        # bool: x-kubernetes-embedded-resource
         "enum",            # tuple[Any, ...]: allowed values, () for any
         "format",          # str: int32, date-time, byte, quantity, ...
+        "go_type",         # str: the type's name in Go, for messages of built-in kinds, ""
         "int_or_string",   # bool
         "items",           # Schema | None
         "list_keys",       # tuple[str, ...]: keys of a list_type "map"
@@ -46,6 +47,7 @@ class Schema:
     embedded: bool
     enum: tuple[Any, ...]
     format: str
+    go_type: str
     int_or_string: bool
     items: "Schema | None"
     list_keys: tuple[str, ...]
@@ -70,6 +72,7 @@ class Schema:
         self.embedded = False
         self.enum = ()
         self.format = ""
+        self.go_type = ""
         self.int_or_string = False
         self.items = None
         self.list_keys = ()
