@@ -1,0 +1,48 @@
+"""What all connections of one server have in common.
+
+Between the halves: [client > **sockets** > server].
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from arubeki import clock
+from arubeki.net.http1.head import http_date, status_line
+from arubeki.net.http1.limits import Limits
+from arubeki.net.message import Handler
+
+if TYPE_CHECKING:
+    from arubeki.net.http1.connection import Connection
+
+
+@dataclass(slots=True)
+class Shared:
+    """The handler, the bounds, the open connections, and lines of heads made once."""
+
+    handler: Handler
+    limits: Limits
+    loop: asyncio.AbstractEventLoop
+    is_tls: bool
+    connections: "set[Connection]" = field(default_factory=set)
+    is_closing: bool = False
+    names: dict[bytes, str] = field(default_factory=dict)
+    """Header names as peers spell them, in lower case; `Reader` bounds it."""
+    _lines: dict[int, str] = field(default_factory=dict)
+    _date: str = ""
+    _date_second: int = -1
+
+    def status_line(self, status: int) -> str:
+        """Return the first line of an answer."""
+        line = self._lines.get(status)
+        if line is None:
+            line = self._lines[status] = status_line(status)
+        return line
+
+    def date_line(self) -> str:
+        """Return the `date` header's line, made anew once a second."""
+        now = clock.now()
+        if int(now) != self._date_second:
+            self._date_second = int(now)
+            self._date = f"date: {http_date(now)}\r\n"
+        return self._date

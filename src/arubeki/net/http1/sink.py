@@ -1,0 +1,69 @@
+"""The sink of a stream that goes to a socket.
+
+Writing a piece is one call on the transport with bytes that were framed once for all watchers.
+There is no queue and no task per stream: what the peer has not taken lies in the transport's
+buffer, whose size `pending_bytes` tells, and whoever writes decides how much lag to bear.
+
+Between the halves: [client > **sockets** > server].
+"""
+
+from typing import TYPE_CHECKING
+
+from arubeki.net.message import Chunk
+
+if TYPE_CHECKING:
+    from arubeki.net.http1.connection import Connection
+
+
+class SocketSink:
+    """Pieces to one connection, in chunks. After its end it swallows what is written."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection: Connection | None = connection
+
+    def write(self, chunk: Chunk) -> None:
+        """Send a piece. An empty one is dropped: as a chunk it would end the stream."""
+        connection = self._connection
+        if connection is not None and chunk.data:
+            connection.transport.write(chunk.framed)
+
+    def pending_bytes(self) -> int:
+        """How much the peer has not taken."""
+        connection = self._connection
+        return 0 if connection is None else connection.transport.get_write_buffer_size()
+
+    def close(self) -> None:
+        """End the stream in good order; the connection goes on if the peer wishes."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.end_stream()
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.transport.abort()
+
+    async def drain(self) -> None:
+        """Wait until the transport's buffer is low again, or the peer is gone."""
+        connection = self._connection
+        if connection is not None:
+            await connection.drained()
+
+    def detach(self) -> None:
+        """Write nowhere from now on."""
+        self._connection = None
+
+
+class PlainSink(SocketSink):
+    """Pieces to a peer that speaks HTTP/1.0: without chunks, ended by closing."""
+
+    __slots__ = ()
+
+    def write(self, chunk: Chunk) -> None:
+        """Send a piece as it is."""
+        connection = self._connection
+        if connection is not None:
+            connection.transport.write(chunk.data)
