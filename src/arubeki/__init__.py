@@ -1,1 +1,92 @@
-"""Kubernetes' programming model, in Python: write controllers, run them, check them."""
+"""Kubernetes' programming model, in Python: write controllers, run them, check them.
+
+The public face. Names are loaded when first used, so that importing the package costs next to
+nothing; typed resources are imported from `arubeki.kinds.core_v1` and its siblings.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from arubeki.client.client import Client
+    from arubeki.cluster import Cluster
+    from arubeki.errors import (
+        ApiError,
+        ArubekiError,
+        CheckFailed,
+        ConfigError,
+        Conflict,
+        NotFound,
+        Terminal,
+        TransportError,
+    )
+    from arubeki.kinds.base import Dynamic, Model, Resource
+    from arubeki.kinds.crd import Conditions, crd, field, manifest
+    from arubeki.runtime.controller import App
+    from arubeki.runtime.manager import Manager
+    from arubeki.runtime.reconcile import Again, Context
+
+__version__ = "0.1.0"
+
+# Public name -> the module that has it.
+_HOMES = {
+    "Again": "arubeki.runtime.reconcile",
+    "ApiError": "arubeki.errors",
+    "App": "arubeki.runtime.controller",
+    "ArubekiError": "arubeki.errors",
+    "CheckFailed": "arubeki.errors",
+    "Client": "arubeki.client.client",
+    "Cluster": "arubeki.cluster",
+    "Conditions": "arubeki.kinds.crd",
+    "ConfigError": "arubeki.errors",
+    "Conflict": "arubeki.errors",
+    "Context": "arubeki.runtime.reconcile",
+    "Dynamic": "arubeki.kinds.base",
+    "Manager": "arubeki.runtime.manager",
+    "Model": "arubeki.kinds.base",
+    "NotFound": "arubeki.errors",
+    "Resource": "arubeki.kinds.base",
+    "Terminal": "arubeki.errors",
+    "TransportError": "arubeki.errors",
+    "crd": "arubeki.kinds.crd",
+    "field": "arubeki.kinds.crd",
+    "manifest": "arubeki.kinds.crd",
+}
+
+__all__ = [
+    "Again",
+    "ApiError",
+    "App",
+    "ArubekiError",
+    "CheckFailed",
+    "Client",
+    "Cluster",
+    "Conditions",
+    "ConfigError",
+    "Conflict",
+    "Context",
+    "Dynamic",
+    "Manager",
+    "Model",
+    "NotFound",
+    "Resource",
+    "Terminal",
+    "TransportError",
+    "crd",
+    "field",
+    "manifest",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
