@@ -1,0 +1,172 @@
+"""Who owns what: `metadata.managedFields` as entries by identity.
+
+An applier has one entry per subresource whatever the version it applies in, an updater one per
+version and subresource.
+
+Part of server-side apply; pure.
+Source: apimachinery pkg/util/managedfields/internal/managedfields.go, capmanagers.go.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from arubeki.api.apply.fieldset import FieldSet, normalized, ordered, union
+
+APPLY = "Apply"
+UPDATE = "Update"
+UPDATERS_MAX = 10
+"""More entries of updates than these are merged, the oldest first.
+
+Source: internal/fieldmanager.go DefaultMaxUpdateManagers.
+"""
+ANCIENT = "ancient-changes"
+"""The manager that the oldest updates are merged into."""
+
+Identity: TypeAlias = tuple[str, str, str, str]
+"""Manager, operation, apiVersion ("" for an applier), subresource; sorts as messages list them."""
+Managers: TypeAlias = dict[Identity, "Entry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One manager's fields. `source` is the entry as it came, reused while nothing changes."""
+
+    manager: str
+    operation: str
+    api_version: str
+    subresource: str
+    time: str
+    fields: FieldSet
+    source: dict[str, Any] | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """What tells this entry from the object's others."""
+        version = "" if self.operation == APPLY else self.api_version
+        return self.manager, self.operation, version, self.subresource
+
+    def with_fields(self, fields: FieldSet) -> "Entry":
+        """Return the entry with other fields and the same time."""
+        if fields is self.fields:
+            return self
+        return Entry(
+            self.manager, self.operation, self.api_version, self.subresource, self.time, fields
+        )
+
+
+def decode(entries: Any) -> Managers:
+    """Return the managers of a stored object; what does not look like an entry is left out."""
+    managers: Managers = {}
+    for source in entries if isinstance(entries, list) else ():
+        if isinstance(source, dict) and (entry := _entry(source)):
+            managers[entry.identity] = entry
+    return managers
+
+
+def decode_foreign(entries: list[Any], stored: Managers) -> Managers | None:
+    """Return the managers that a client sent in its object, None when they are malformed.
+
+    Entries equal to a stored one are taken as that.
+    Source: internal/managedfields.go DecodeManagedFields.
+    """
+    managers: Managers = {}
+    for source in entries:
+        if not isinstance(source, dict) or source.get("fieldsType") != "FieldsV1":
+            return None
+        entry = _entry(source)
+        if entry is None:
+            return None
+        known = stored.get(entry.identity)
+        if known is not None and known.source == source:
+            entry = known
+        else:
+            try:
+                fields = normalized(entry.fields)
+            except ValueError:
+                return None
+            entry = Entry(
+                *entry.identity[:2], entry.api_version, entry.subresource, entry.time, fields
+            )
+        managers[entry.identity] = entry
+    return managers
+
+
+def is_reset(entries: Any) -> bool:
+    """Whether a client asks to forget all managers: `[]` or `[{}]`.
+
+    Source: internal/fieldmanager.go isResetManagedFields.
+    """
+    return entries in ([], [{}])
+
+
+def encode(managers: Mapping[Identity, Entry]) -> list[dict[str, Any]]:
+    """Return the entries for the wire, in Kubernetes' order."""
+    entries = sorted(
+        managers.values(),
+        key=lambda one: (one.operation, one.time, one.manager, one.api_version, one.subresource),
+    )
+    return [_encoded(entry) for entry in entries]
+
+
+def cap(managers: Managers) -> None:
+    """Merge the oldest entries of updates, in place, until there are at most `UPDATERS_MAX`."""
+    updaters = [entry for entry in managers.values() if entry.operation == UPDATE]
+    excess = len(updaters) - UPDATERS_MAX
+    if excess <= 0:
+        return
+    updaters.sort(key=lambda entry: (entry.time, entry.identity))
+    first: dict[str, Identity] = {}
+    for entry in updaters:
+        if excess <= 0:
+            return
+        version = entry.api_version
+        if version not in first:
+            first[version] = entry.identity
+            continue
+        bucket: Identity = (ANCIENT, UPDATE, version, "")
+        if bucket not in managers:
+            managers[bucket] = managers.pop(first[version])
+        # The one being merged is the more recent, so its time is the bucket's.
+        fields = union(entry.fields, managers[bucket].fields)
+        if entry.identity != bucket:
+            del managers[entry.identity]
+        managers[bucket] = Entry(ANCIENT, UPDATE, version, "", entry.time, fields)
+        excess -= 1
+
+
+# What a time of managedFields looks like after any server has written it.
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+def _entry(source: dict[str, Any]) -> Entry | None:
+    """Return an entry as it came, None when one of its members cannot be right."""
+    manager, operation = source.get("manager", ""), source.get("operation")
+    version, subresource = source.get("apiVersion"), source.get("subresource", "")
+    time, fields = source.get("time") or "", source.get("fieldsV1")
+    if operation not in (APPLY, UPDATE) or not version:
+        return None
+    texts: Iterable[Any] = (manager, version, subresource, time)
+    if not all(isinstance(text, str) for text in texts) or not isinstance(fields or {}, dict):
+        return None
+    if time and not _TIME.fullmatch(time):
+        return None
+    return Entry(manager, str(operation), version, subresource, time, fields or {}, source)
+
+
+def _encoded(entry: Entry) -> dict[str, Any]:
+    if entry.source is not None:
+        return entry.source
+    encoded: dict[str, Any] = {}
+    if entry.manager:
+        encoded["manager"] = entry.manager
+    encoded["operation"] = entry.operation
+    encoded["apiVersion"] = entry.api_version
+    if entry.time:
+        encoded["time"] = entry.time
+    encoded["fieldsType"] = "FieldsV1"
+    encoded["fieldsV1"] = ordered(entry.fields)
+    if entry.subresource:
+        encoded["subresource"] = entry.subresource
+    return encoded

@@ -1,0 +1,234 @@
+"""Writing objects by their shape: lay an intent over the live object, take away what is dropped.
+
+Both return a new object that shares every unchanged subtree with their arguments, and the very
+argument when nothing changes.
+
+Part of server-side apply; pure.
+Source: structured-merge-diff typed/merge.go, typed/remove.go, merge/update.go (prune).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from arubeki.api.apply.fieldset import FieldSet, is_member
+from arubeki.api.apply.shape import UntypedError, entry_schema, is_atomic_map, list_steps
+from arubeki.api.apply.typed import identical
+from arubeki.api.schema import Schema
+
+Emptied = list[tuple[dict[str, Any], str]]
+"""Places whose last item was taken away: containers and keys in them, still there as null."""
+
+
+def merge(live: dict[str, Any], intent: dict[str, Any], schema: Schema) -> dict[str, Any]:
+    """Return `live` with everything that `intent` says.
+
+    Raises: UntypedError for a list item without its key, or one that is there twice in `intent`.
+    """
+    result = live
+    properties = schema.properties
+    for key, wanted in intent.items():
+        if key in live:
+            node = properties.get(key) or entry_schema(schema)
+            try:
+                merged = _merge_values(live[key], wanted, node)
+            except UntypedError as error:
+                raise UntypedError(f".{key}{error}") from None
+            if merged is live[key]:
+                continue
+        else:
+            merged = wanted
+        if result is live:
+            result = dict(live)
+        result[key] = merged
+    return result
+
+
+def _merge_values(live: Any, wanted: Any, schema: Schema) -> Any:
+    kind = wanted.__class__
+    if kind is dict and not is_atomic_map(schema):
+        if live.__class__ is dict and (live or not wanted):
+            return merge(live, wanted, schema)
+        return wanted
+    if kind is list and schema.list_type != "atomic":
+        if live.__class__ is list and (live or not wanted):
+            return _merge_lists(live, wanted, schema)
+        _distinct(list_steps(wanted, schema))
+        return wanted
+    if wanted is None and live:
+        # Null says nothing about a granular map or list that has something in it.
+        granular_map = live.__class__ is dict and not is_atomic_map(schema)
+        granular_list = live.__class__ is list and schema.list_type != "atomic"
+        if granular_map or granular_list:
+            return live
+    return live if identical(live, wanted) else wanted
+
+
+def _merge_lists(live: list[Any], wanted: list[Any], schema: Schema) -> list[Any]:
+    live_steps, wanted_steps = list_steps(live, schema), list_steps(wanted, schema)
+    node = schema.items or entry_schema(schema)
+    _distinct(wanted_steps)
+    ours: dict[str, Any] = {}
+    for step, item in zip(live_steps, live, strict=True):
+        # Several items with one key are no item to merge into.
+        ours[step] = None if step in ours else item
+    theirs = dict(zip(wanted_steps, wanted, strict=True))
+    result = []
+    for step, index in _merged_order(live_steps, wanted_steps):
+        if index >= 0:
+            result.append(live[index])
+        elif step not in ours:
+            result.append(theirs[step])
+        else:
+            try:
+                result.append(_merge_values(ours[step], theirs[step], node))
+            except UntypedError as error:
+                raise UntypedError(f"{step}{error}") from None
+    same = len(result) == len(live) and all(map(_is, result, live))
+    return live if same else result
+
+
+def _is(left: Any, right: Any) -> bool:
+    return left is right
+
+
+def _distinct(steps: list[str]) -> None:
+    if len(set(steps)) < len(steps):
+        twice = next(step for step in steps if steps.count(step) > 1)
+        raise UntypedError(f": duplicate entries for key {twice}")
+
+
+def _merged_order(live: list[str], wanted: list[str]) -> Iterator[tuple[str, int]]:
+    """Give each step of the merged list once, with its index in `live`, or -1 where it is wanted.
+
+    What is wanted keeps its order; what only the live list has stays behind its neighbour.
+    """
+    if live == wanted:
+        yield from ((step, -1) for step in wanted)
+        return
+    known, asked = set(live), set(wanted)
+    shared = iter([step for step in wanted if step in known])
+    following = next(shared, None)
+    done: set[str] = set()
+    left = right = 0
+    while left < len(live) or right < len(wanted):
+        if left < len(live):
+            step = live[left]
+            if step not in asked:
+                yield step, left
+                left += 1
+                continue
+            if right == len(wanted):
+                left += 1
+                continue
+            if step == wanted[right]:
+                left += 1
+            elif following not in (None, step):
+                # Shared, but its turn comes after another's.
+                left += 1
+                continue
+            elif step in done:
+                left += 1
+        if right < len(wanted):
+            step = wanted[right]
+            done.add(step)
+            yield step, -1
+            right += 1
+            if step == following:
+                following = next(shared, None)
+
+
+def prune(
+    merged: dict[str, Any], schema: Schema, last: FieldSet, owned: FieldSet, emptied: Emptied
+) -> dict[str, Any]:
+    """Return `merged` without what is in `last` and in nobody's `owned` set.
+
+    `last` is what the applying manager owned before, `owned` what anybody owns now. A struct goes
+    whole when nobody owns anything in it, also with what was defaulted there. A map or list whose
+    last entry goes is left as null, and noted in `emptied`, so that it compares as present.
+    """
+    return _prune_map(merged, schema, last, owned, (False, False), emptied)
+
+
+# Of a place's ancestors: was one of them in `last`; is one of them about to lose its last owner.
+_Above = tuple[bool, bool]
+
+
+def _prune_map(  # noqa: PLR0917
+    value: dict[str, Any],
+    schema: Schema,
+    last: FieldSet,
+    owned: FieldSet,
+    above: _Above,
+    emptied: Emptied,
+) -> dict[str, Any]:
+    result = value
+    for step, last_node in last.items():
+        key = step[2:]
+        if step[0] != "f" or key not in value:
+            continue
+        named = key in schema.properties
+        node = schema.properties.get(key) or entry_schema(schema)
+        verdict, inner = _verdict(named, last_node, owned.get(step), above)
+        if verdict and not (named and value[key] == [] and node.list_type != "atomic"):
+            if result is value:
+                result = dict(value)
+            del result[key]
+            continue
+        below = _prune_value(value[key], node, last_node, owned.get(step, {}), inner, emptied)
+        if below is not value[key]:
+            if result is value:
+                result = dict(value)
+            result[key] = below or None
+            if not below:
+                emptied.append((result, key))
+    return result
+
+
+def _prune_list(  # noqa: PLR0917
+    value: list[Any],
+    schema: Schema,
+    last: FieldSet,
+    owned: FieldSet,
+    above: _Above,
+    emptied: Emptied,
+) -> list[Any]:
+    result = []
+    changed = False
+    node = schema.items or entry_schema(schema)
+    for step, item in zip(list_steps(value, schema), value, strict=True):
+        kept = item
+        if (last_node := last.get(step)) is not None:
+            verdict, inner = _verdict(False, last_node, owned.get(step), above)
+            if verdict:
+                changed = True
+                continue
+            kept = _prune_value(item, node, last_node, owned.get(step, {}), inner, emptied)
+            changed = changed or kept is not item
+        result.append(kept)
+    return result if changed else value
+
+
+def _prune_value(  # noqa: PLR0917
+    value: Any, schema: Schema, last: FieldSet, owned: FieldSet, above: _Above, emptied: Emptied
+) -> Any:
+    if not last or not value:
+        return value
+    if value.__class__ is dict and not is_atomic_map(schema):
+        return _prune_map(value, schema, last, owned, above, emptied)
+    if value.__class__ is list and schema.list_type != "atomic":
+        return _prune_list(value, schema, last, owned, above, emptied)
+    return value
+
+
+def _verdict(
+    named: bool, last: FieldSet, owned: FieldSet | None, above: _Above
+) -> tuple[bool, _Above]:
+    """Return whether a place goes, and what to say of it to the places below.
+
+    A named field counts as in a set when anything below it is.
+    """
+    was_ours, doomed = above
+    in_last = named or is_member(last)
+    in_owned = owned is not None and (named or is_member(owned))
+    gone = in_last and (doomed or not in_owned)
+    return gone, (was_ours or in_last, doomed or (was_ours and not in_owned))

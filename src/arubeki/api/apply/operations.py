@@ -1,0 +1,388 @@
+"""The two ways to change an object, and what each does to `metadata.managedFields`.
+
+Part of server-side apply; pure: the time is handed in.
+Source: apimachinery pkg/util/managedfields/internal (fieldmanager.go and the managers it chains),
+structured-merge-diff merge/update.go.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from arubeki.api import names
+from arubeki.api.apply import fieldset
+from arubeki.api.apply.check import check
+from arubeki.api.apply.conflict import conflict
+from arubeki.api.apply.fieldset import FieldSet
+from arubeki.api.apply.managers import (
+    APPLY,
+    UPDATE,
+    Entry,
+    Identity,
+    Managers,
+    cap,
+    decode,
+    decode_foreign,
+    encode,
+    is_reset,
+)
+from arubeki.api.apply.merge import Emptied, merge, prune
+from arubeki.api.apply.reconcile import reconcile
+from arubeki.api.apply.shape import UntypedError, rooted
+from arubeki.api.apply.typed import Comparison, compare, fields_of, identical
+from arubeki.api.objects import gvk_of
+from arubeki.api.schema import Schema
+from arubeki.errors import BadRequest
+
+BEFORE_FIRST_APPLY = "before-first-apply"
+"""The manager that owns what was there when an object without managers is applied to."""
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+"""Where client-side apply keeps the last intent."""
+
+Object = dict[str, Any]
+
+
+def apply_object(
+    live: Object | None,
+    intent: Object,
+    *,
+    schema: Schema | None,
+    manager: str,
+    force: bool,
+    now: str,
+    subresource: str = "",
+    reset: Iterable[str] = (),
+) -> Object:
+    """Return what becomes of `live` (None: it is created) when `manager` applies `intent`.
+
+    Without a `schema` the shape is deduced. `reset` are the dotted paths that this endpoint ignores
+    (`status` on the main one, `spec` on /status). The result shares unchanged subtrees with the
+    arguments, but never its top level, `metadata` or annotations.
+
+    Raises: Conflict naming every field that others own with another value, unless `force`;
+    BadRequest for an intent that does not fit its schema or brings managedFields.
+    """
+    metadata = intent.get("metadata")
+    if isinstance(metadata, dict) and metadata.get("managedFields") is not None:
+        raise BadRequest("metadata.managedFields must be nil")
+    shape = rooted(schema)
+    ignored = fieldset.of_paths(reset)
+    intent = _without(intent, ignored)
+    if faults := check(intent, shape):
+        raise _untypable("patch", intent, faults)
+    old = live or {}
+    try:
+        managers = _owners(live, intent, shape, subresource, now)
+        me = (manager or "unknown", APPLY, "", subresource)
+        plan = _Plan(old, intent, shape, managers, me)
+        contested = {} if force else plan.contested()
+        if contested and manager == "kubectl":
+            contested = _without_last_applied(contested, old, intent, shape)
+        if contested:
+            raise conflict(contested)
+    except UntypedError as error:
+        raise _untypable("live", old, [str(error)]) from None
+    result = plan.finish(now)
+    return _with_last_applied(result, intent) if manager == "kubectl" else result
+
+
+def track_update(
+    old: Object | None,
+    new: Object,
+    *,
+    schema: Schema | None,
+    manager: str,
+    now: str,
+    subresource: str = "",
+    reset: Iterable[str] = (),
+) -> list[Object]:
+    """Return the managedFields of `new`, an object as a create, update or patch leaves it.
+
+    `manager` comes to own what differs from `old` (None: it is created), everybody else loses it.
+    `new` may bring managedFields of its own: `[]` and `[{}]` forget all managers, malformed ones
+    count as those of `old`, and on a subresource they are ignored.
+    Source: internal/fieldmanager.go Update, decodeLiveOrNew.
+    """
+    before = (old or {}).get("metadata") or {}
+    brought = None if subresource else (new.get("metadata") or {}).get("managedFields")
+    if is_reset(brought):
+        managers: Managers = {}
+    else:
+        managers = decode(before.get("managedFields"))
+        if isinstance(brought, list) and brought != before.get("managedFields"):
+            managers = decode_foreign(brought, managers) or managers
+    if not managers and before.get("uid"):
+        # Nobody tracked it so far; only an apply begins to. Source: internal/skipnonapplied.go.
+        return []
+    shape = rooted(schema)
+    try:
+        managers = reconcile(managers, shape)
+        _take(managers, old or {}, new, shape, manager or "unknown", subresource, now, reset)
+    except UntypedError:
+        # No garbage, rather no owners. Source: internal/fieldmanager.go UpdateNoErrors.
+        return []
+    cap(managers)
+    return encode(managers)
+
+
+def no_op(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether `new` is `old` apart from the times in managedFields: then there is nothing to write.
+
+    Source: apiserver pkg/endpoints/handlers/fieldmanager (util/managedfields equality.go).
+    """
+    old_meta, new_meta = old.get("metadata"), new.get("metadata")
+    if isinstance(old_meta, dict) and isinstance(new_meta, dict):
+        if not identical(_timeless(old_meta), _timeless(new_meta)):
+            return False
+        return identical({**old, "metadata": None}, {**new, "metadata": None})
+    return identical(old, new)
+
+
+class _Plan:
+    """An apply thought through: the new object, and what changes hands."""
+
+    def __init__(
+        self,
+        old: Object,
+        intent: Object,
+        shape: Schema,
+        managers: Managers,
+        me: Identity,
+    ) -> None:
+        self.old = old
+        self.me = me
+        self.others = {one: entry for one, entry in managers.items() if one != me}
+        self.mine = managers.get(me)
+        self.api_version = str(intent.get("apiVersion") or "")
+        self.fields = fields_of(intent, shape)
+        new = merge(old, intent, shape)
+        emptied: Emptied = []
+        last = self.mine.fields if self.mine else {}
+        if fieldset.difference(last, self.fields):
+            owned = self.fields
+            for entry in self.others.values():
+                owned = fieldset.union(owned, entry.fields)
+            new = prune(new, shape, last, owned, emptied)
+        self.changed = compare(old, new, shape) if new is not old else Comparison({}, {}, {})
+        for container, key in emptied:
+            del container[key]
+        self.new = new
+
+    def contested(self) -> dict[Identity, FieldSet]:
+        """Return what others own of the fields that would change."""
+        taken = fieldset.union(self.changed.modified, self.changed.added)
+        if not taken:
+            return {}
+        found = {
+            one: fieldset.intersection(entry.fields, taken) for one, entry in self.others.items()
+        }
+        return {one: fields for one, fields in found.items() if fields}
+
+    def finish(self, now: str) -> Object:
+        """Return the new object with its managers as they are afterwards."""
+        managers = _deprived(self.others, self.changed)
+        new, mine = self.new, self.mine
+        same = new is self.old or identical(new, self.old)
+        if fields := _stripped(self.fields):
+            if mine is not None and mine.fields == fields:
+                fields = mine.fields
+            # Only a change of the object is an event in time, a change of owners alone is not.
+            time = (mine.time if mine else "") if same and self.old else now
+            if (
+                mine is None
+                or fields is not mine.fields
+                or time != mine.time
+                or mine.api_version != self.api_version
+            ):
+                name, _, _, subresource = self.me
+                mine = Entry(name, APPLY, self.api_version, subresource, time, fields)
+            managers[self.me] = mine
+        metadata = dict(new.get("metadata") or {})
+        metadata.pop("managedFields", None)
+        if managers:
+            metadata["managedFields"] = encode(managers)
+        return {**new, "metadata": metadata}
+
+
+def _owners(
+    live: Object | None, intent: Object, shape: Schema, subresource: str, now: str
+) -> Managers:
+    """Return the live object's managers; of an object nobody tracked, the one of all there was."""
+    if live is None:
+        return {}
+    managers = decode((live.get("metadata") or {}).get("managedFields"))
+    if managers:
+        return reconcile(managers, shape)
+    as_asked = {**live, "apiVersion": intent.get("apiVersion")}
+    _take(managers, {}, as_asked, shape, BEFORE_FIRST_APPLY, subresource, now, ())
+    return managers
+
+
+def _take(  # noqa: PLR0917
+    managers: Managers,
+    old: Object,
+    new: Object,
+    shape: Schema,
+    manager: str,
+    subresource: str,
+    now: str,
+    reset: Iterable[str],
+) -> None:
+    """Give, in place, what differs between `old` and `new` to `manager` as an updater."""
+    changed = compare(_unmanaged(old), _unmanaged(new), shape)
+    if ignored := fieldset.of_paths(reset):
+        changed = Comparison(*(fieldset.recursive_difference(one, ignored) for one in changed))
+    if not any(changed):
+        return
+    kept = _deprived(managers, changed)
+    managers.clear()
+    managers.update(kept)
+    taken = _stripped(fieldset.union(changed.modified, changed.added))
+    if not taken:
+        return
+    version = str(new.get("apiVersion") or "")
+    entry = Entry(manager, UPDATE, version, subresource, now, taken)
+    if previous := managers.get(entry.identity):
+        entry = entry.with_fields(fieldset.union(taken, previous.fields))
+    managers[entry.identity] = entry
+
+
+def _deprived(managers: Managers, changed: Comparison) -> Managers:
+    """Return the managers without what changed hands or went, those left with nothing left out."""
+    lost = fieldset.union(fieldset.union(changed.modified, changed.added), changed.removed)
+    kept = {}
+    for identity, entry in managers.items():
+        if fields := fieldset.difference(entry.fields, lost):
+            kept[identity] = entry.with_fields(fields)
+    return kept
+
+
+# What nobody owns. Source: internal/stripmeta.go.
+_NEVER_OWNED: FieldSet = {
+    "f:apiVersion": {},
+    "f:kind": {},
+    "f:metadata": {
+        ".": {},
+        "f:clusterName": {},
+        "f:creationTimestamp": {},
+        "f:generation": {},
+        "f:managedFields": {},
+        "f:name": {},
+        "f:namespace": {},
+        "f:resourceVersion": {},
+        "f:selfLink": {},
+        "f:uid": {},
+    },
+}
+
+
+def _stripped(fields: FieldSet) -> FieldSet:
+    return fieldset.difference(fields, _NEVER_OWNED)
+
+
+def _unmanaged(obj: Object) -> Object:
+    """Return an object without managedFields, which are large and which nobody owns."""
+    metadata = obj.get("metadata")
+    if not isinstance(metadata, dict) or "managedFields" not in metadata:
+        return obj
+    rest = {key: value for key, value in metadata.items() if key != "managedFields"}
+    return {**obj, "metadata": rest}
+
+
+def _without(obj: Object, ignored: FieldSet) -> Object:
+    """Return an object without the fields that its endpoint ignores."""
+    result = obj
+    for step, below in ignored.items():
+        key = step[2:]
+        if key not in obj:
+            continue
+        if result is obj:
+            result = dict(obj)
+        if not below:
+            del result[key]
+        elif isinstance(obj[key], dict):
+            result[key] = _without(obj[key], below)
+    return result
+
+
+def _timeless(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    entries = metadata.get("managedFields")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        return metadata
+    rest = [{key: entry[key] for key in entry if key != "time"} for entry in entries]
+    return {**metadata, "managedFields": rest}
+
+
+def _without_last_applied(
+    contested: dict[Identity, FieldSet], live: Object, intent: Object, shape: Schema
+) -> dict[Identity, FieldSet]:
+    """Return the conflicts that kubectl's own client-side apply does not explain.
+
+    What the annotation says and the live object still has was kubectl's all along.
+    Source: internal/lastappliedmanager.go.
+    """
+    text = _annotations(live).get(LAST_APPLIED)
+    if not isinstance(text, str) or not text:
+        return contested
+    try:
+        last = msgspec.json.decode(text)
+        if not isinstance(last, dict) or last.get("apiVersion") != intent.get("apiVersion"):
+            return contested
+        if check(last, shape):
+            return contested
+        allowed = fields_of(last, shape)
+        for differing in compare(last, live, shape):
+            allowed = fieldset.difference(allowed, differing)
+    except ValueError:
+        return contested
+    unexplained: dict[Identity, FieldSet] = {}
+    for identity, fields in contested.items():
+        for path in fieldset.paths(fields):
+            if not fieldset.has(allowed, path):
+                left = unexplained.get(identity, {})
+                unexplained[identity] = fieldset.union(left, fieldset.of_steps(path))
+    return unexplained
+
+
+def _with_last_applied(result: Object, intent: Object) -> Object:
+    """Keep client-side apply's annotation, where there is one, true for a later step back.
+
+    Source: internal/lastappliedupdater.go.
+    """
+    annotations = _annotations(result)
+    if not annotations.get(LAST_APPLIED):
+        return result
+    bare = dict(intent)
+    if LAST_APPLIED in _annotations(intent):
+        rest = {key: one for key, one in _annotations(intent).items() if key != LAST_APPLIED}
+        bare["metadata"] = {**intent["metadata"], "annotations": rest}
+    text = msgspec.json.encode(bare, order="sorted").decode()
+    for plain, escaped in (("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e")):
+        text = text.replace(plain, escaped)
+    annotations = {**annotations, LAST_APPLIED: text + "\n"}
+    size = sum(len(str(key).encode()) + len(str(one).encode()) for key, one in annotations.items())
+    if size > names.ANNOTATIONS_MAX_BYTES:
+        del annotations[LAST_APPLIED]
+    return {**result, "metadata": {**result["metadata"], "annotations": annotations}}
+
+
+def _annotations(obj: Object) -> dict[str, Any]:
+    metadata = obj.get("metadata")
+    found = metadata.get("annotations") if isinstance(metadata, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _untypable(which: str, obj: Object, faults: Sequence[str]) -> BadRequest:
+    """Return the error for an object that does not fit its schema.
+
+    Kubernetes answers 500 here, with the same text; the client is at fault, so we say 400.
+    Source: internal/structuredmerge.go Apply.
+    """
+    metadata = obj.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    gvk = gvk_of(obj)
+    name = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+    kind = f"{gvk.group}/{gvk.version}, Kind={gvk.kind}"
+    listed = faults[0] if len(faults) == 1 else "errors:\n  " + "\n  ".join(faults)
+    return BadRequest(f"failed to create typed {which} object ({name}; {kind}): {listed}")
