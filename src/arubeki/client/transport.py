@@ -17,7 +17,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 from arubeki.errors import ConnectFailed, WatchBroken
-from arubeki.net.message import Answer, Chunk, Handler, Request, Response, Stream, User
+from arubeki.net.message import Answer, Chunk, Handler, Request, Response, User
 from arubeki.net.status import status_response
 
 _LOG = logging.getLogger("arubeki.client")
