@@ -11,7 +11,7 @@ On the ring: what informers keep and reconcilers get.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, get_args, get_origin
+from typing import Any, ClassVar, Generic, Self, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -48,56 +48,50 @@ class Face:
 
     KIND: ClassVar[Kind]
 
-    if TYPE_CHECKING:
-
-        @property
-        def metadata(self) -> ObjectMeta:
-            """What every object has; declared as a field or property below."""
-
     @property
     def name(self) -> str:
         """`metadata.name`, "" while it has none."""
-        return self.metadata.name or ""
+        return self._metadata().name or ""
 
     @property
     def namespace(self) -> str:
         """`metadata.namespace`, "" for cluster-scoped objects."""
-        return self.metadata.namespace or ""
+        return self._metadata().namespace or ""
 
     @property
     def uid(self) -> str:
         """`metadata.uid`, "" before the object is created."""
-        return self.metadata.uid or ""
+        return self._metadata().uid or ""
 
     @property
     def resource_version(self) -> str:
         """`metadata.resourceVersion`, "" before the object is created."""
-        return self.metadata.resourceVersion or ""
+        return self._metadata().resourceVersion or ""
 
     @property
     def generation(self) -> int:
         """`metadata.generation`: counts changes of the spec; 0 for kinds without one."""
-        return self.metadata.generation or 0
+        return self._metadata().generation or 0
 
     @property
     def labels(self) -> Mapping[str, str]:
         """`metadata.labels`, perhaps empty."""
-        return self.metadata.labels or {}
+        return self._metadata().labels or {}
 
     @property
     def annotations(self) -> Mapping[str, str]:
         """`metadata.annotations`, perhaps empty."""
-        return self.metadata.annotations or {}
+        return self._metadata().annotations or {}
 
     @property
     def finalizers(self) -> tuple[str, ...]:
         """`metadata.finalizers`, perhaps empty."""
-        return self.metadata.finalizers or ()
+        return self._metadata().finalizers or ()
 
     @property
     def owners(self) -> tuple[OwnerReference, ...]:
         """`metadata.ownerReferences`, perhaps empty."""
-        return self.metadata.ownerReferences or ()
+        return self._metadata().ownerReferences or ()
 
     @property
     def controller(self) -> OwnerReference | None:
@@ -107,7 +101,10 @@ class Face:
     @property
     def deleting(self) -> bool:
         """Whether deletion was asked for; finalizers or a grace period still hold the object."""
-        return bool(self.metadata.deletionTimestamp)
+        return bool(self._metadata().deletionTimestamp)
+
+    def _metadata(self) -> ObjectMeta:
+        raise NotImplementedError
 
 
 class Object(Face, Model):
@@ -132,6 +129,9 @@ class Object(Face, Model):
         known = {"apiVersion": kind.api_version, "kind": kind.kind}
         for field in missing:
             msgspec.structs.force_setattr(self, field, known[field])
+
+    def _metadata(self) -> ObjectMeta:
+        return self.metadata
 
 
 class Resource(Object, Generic[S, T]):
@@ -197,6 +197,9 @@ class Dynamic(Face, dict[str, Any]):
     def metadata(self) -> ObjectMeta:
         """The metadata, typed; decoded on each use."""
         return from_dict(ObjectMeta, self.get("metadata") or {})
+
+    def _metadata(self) -> ObjectMeta:
+        return self.metadata
 
     def evolve(self, **changes: Any) -> Self:
         """Return a copy with top-level fields replaced."""

@@ -34,8 +34,8 @@ def decode(cls: type[T], data: bytes | str | msgspec.Raw) -> T:
         if issubclass(cls, dict):
             return cls(msgspec.json.decode(data, type=dict))
         return msgspec.json.decode(data, type=cls)
-    except msgspec.ValidationError:
-        return _mended(cls, msgspec.json.decode(data))
+    except msgspec.ValidationError as error:
+        return _mended(cls, msgspec.json.decode(data), error)
     except msgspec.DecodeError as error:
         raise Invalid(f"{cls.__name__}: {error}") from error
 
@@ -54,8 +54,8 @@ def from_dict(cls: type[T], value: Mapping[str, Any]) -> T:
         return cls(value)
     try:
         return msgspec.convert(value, type=cls)
-    except msgspec.ValidationError:
-        return _mended(cls, msgspec.json.decode(msgspec.json.encode(value)))
+    except msgspec.ValidationError as error:
+        return _mended(cls, msgspec.json.decode(msgspec.json.encode(value)), error)
 
 
 def to_dict(obj: Any) -> dict[str, Any]:
@@ -69,36 +69,34 @@ def from_yaml(cls: type[T], text: str | bytes) -> T:
 
     Raises: Invalid when the text is no YAML mapping or does not fit the class.
     """
-    import yaml
-
     from arubeki.api import documents
 
     try:
-        found = list(documents.load_all(text))
-    except yaml.YAMLError as error:
+        found = documents.load(text)
+    except ValueError as error:
         raise Invalid(f"{cls.__name__}: {error}") from error
-    if len(found) != 1 or not isinstance(found[0], dict):
-        raise Invalid(f"{cls.__name__}: expected one YAML mapping, found {len(found)} documents")
-    return from_dict(cls, found[0])
+    if not isinstance(found, dict):
+        raise Invalid(f"{cls.__name__}: expected a YAML mapping")
+    return from_dict(cls, found)
 
 
 def to_yaml(obj: Any) -> str:
     """Return an object as YAML text, fields in the order of the wire."""
-    import yaml
+    from arubeki.api import documents
 
-    text: str = yaml.dump(to_dict(obj), Dumper=yaml.CSafeDumper, sort_keys=False)
-    return text
+    return documents.dump(to_dict(obj))
 
 
-def _mended(cls: type[T], value: Any) -> T:
+def _mended(cls: type[T], value: Any, error: msgspec.ValidationError) -> T:
     """Convert `value`, our own copy, mending each kind of misfit as it is met."""
     for _ in range(MISFIT_LIMIT):
+        if not _mend(value, str(error)):
+            break
         try:
             return msgspec.convert(value, type=cls)
-        except msgspec.ValidationError as error:
-            if not _mend(value, str(error)):
-                raise _invalid(cls, value, error) from error
-    raise Invalid(f"{cls.__name__}: more than {MISFIT_LIMIT} fields do not fit")
+        except msgspec.ValidationError as another:
+            error = another
+    raise _invalid(cls, value, error) from error
 
 
 def _mend(value: Any, message: str) -> bool:
