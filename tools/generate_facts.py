@@ -12,6 +12,7 @@ Sources: the package kubernetes-validate (structure, list types, merge keys) and
 k8s.io/{api,apimachinery,apiextensions-apiserver,kube-aggregator} (the rest).
 """
 
+import importlib.util
 import json
 import re
 import subprocess
@@ -70,8 +71,11 @@ def main() -> None:
 
 def validate_definitions(folder: Path) -> dict[str, Any]:
     """Return the definitions of kubernetes-validate: `{full name: JSON schema}`."""
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", VALIDATE]
-    subprocess.run([*pip, "--dest", str(folder)], check=True)
+    # An environment made by uv has no pip of its own.
+    pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") else ["pip"]
+    subprocess.run(
+        [*pip, "download", "--quiet", "--no-deps", VALIDATE, "--dest", str(folder)], check=True
+    )
     (wheel,) = folder.glob("kubernetes_validate-*.whl")
     member = f"kubernetes_validate/kubernetes-json-schema/v{KUBERNETES}.0-local/_definitions.json"
     with zipfile.ZipFile(wheel) as archive:
@@ -101,9 +105,8 @@ def go_packages(folder: Path) -> dict[str, gosource.GoPackage]:
         "apiregistration.v1": (roots["kube-aggregator"], "pkg/apis/apiregistration/v1"),
     }
     for place in sorted(roots["api"].glob("*/v*")):
-        if STABLE.match(place.name):
-            name = f"{place.parent.name}.{place.name}"
-            places[name] = (roots["api"], f"{place.parent.name}/{place.name}")
+        name = f"{place.parent.name}.{place.name}"
+        places[name] = (roots["api"], f"{place.parent.name}/{place.name}")
     return {name: gosource.read_package(root / path, path) for name, (root, path) in places.items()}
 
 
