@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import msgspec
+
 
 class GVK(NamedTuple):
     """A kind in a version of a group; the core group is ""."""
@@ -69,6 +71,18 @@ def gvk_of(obj: Mapping[str, Any]) -> GVK:
     """Return an object's group, version and kind, each "" where the object does not say."""
     group, _, version = str(obj.get("apiVersion") or "").rpartition("/")
     return GVK(group, version, str(obj.get("kind") or ""))
+
+
+def identical(left: Any, right: Any) -> bool:
+    """Whether two parsed JSON values are the same; unlike `==`, true is not 1."""
+    if left is right:
+        return True
+    if left != right:
+        return False
+    if msgspec.json.encode(left) == msgspec.json.encode(right):
+        return True
+    sort = msgspec.json.Encoder(order="sorted").encode
+    return sort(left) == sort(right)
 
 
 def controller_of(obj: Mapping[str, Any]) -> dict[str, Any] | None:

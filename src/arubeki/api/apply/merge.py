@@ -12,7 +12,7 @@ from typing import Any
 
 from arubeki.api.apply.fieldset import FieldSet, is_member
 from arubeki.api.apply.shape import UntypedError, entry_schema, is_atomic_map, list_steps
-from arubeki.api.apply.typed import identical
+from arubeki.api.objects import identical
 from arubeki.api.schema import Schema
 
 Emptied = list[tuple[dict[str, Any], str]]

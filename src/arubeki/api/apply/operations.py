@@ -30,8 +30,8 @@ from arubeki.api.apply.managers import (
 from arubeki.api.apply.merge import Emptied, merge, prune
 from arubeki.api.apply.reconcile import reconcile
 from arubeki.api.apply.shape import UntypedError, rooted
-from arubeki.api.apply.typed import Comparison, compare, fields_of, identical
-from arubeki.api.objects import gvk_of
+from arubeki.api.apply.typed import Comparison, compare, fields_of
+from arubeki.api.objects import gvk_of, identical
 from arubeki.api.schema import Schema
 from arubeki.errors import BadRequest
 

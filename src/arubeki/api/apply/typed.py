@@ -10,10 +10,9 @@ Source: structured-merge-diff typed/tofieldset.go, typed/compare.go.
 from collections import Counter
 from typing import Any, NamedTuple
 
-import msgspec
-
 from arubeki.api.apply.fieldset import MEMBER, FieldSet
 from arubeki.api.apply.shape import entry_schema, is_atomic_map, list_steps
+from arubeki.api.objects import identical
 from arubeki.api.schema import Schema
 
 
@@ -41,18 +40,6 @@ def compare(old: dict[str, Any], new: dict[str, Any], schema: Schema) -> Compari
     difference = Comparison({}, {}, {})
     _compare_maps(old, new, schema, difference)
     return difference
-
-
-def identical(left: Any, right: Any) -> bool:
-    """Whether two parsed JSON values are the same; unlike `==`, true is not 1."""
-    if left is right:
-        return True
-    if left != right:
-        return False
-    if msgspec.json.encode(left) == msgspec.json.encode(right):
-        return True
-    sort = msgspec.json.Encoder(order="sorted").encode
-    return sort(left) == sort(right)
 
 
 def _map_fields(value: dict[str, Any], schema: Schema, result: FieldSet) -> FieldSet:
