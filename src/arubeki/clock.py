@@ -71,6 +71,12 @@ def timestamp_micro(seconds: float | None = None) -> str:
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{micro:06d}Z"
 
 
+def utc(seconds: float | None = None) -> datetime.datetime:
+    """Return a time (now, unless said) as a `datetime`, for libraries that want one."""
+    moment = now() if seconds is None else seconds
+    return datetime.datetime.fromtimestamp(moment, datetime.UTC)
+
+
 def parse_timestamp(text: str) -> float:
     """Return the seconds since 1970 of an RFC 3339 time.
 
