@@ -1,0 +1,233 @@
+"""The face of the framework: an app, its controllers, and the functions that do the work.
+
+    app = App("markdown-view")
+    views = app.controller(MarkdownView, owns=[core.ConfigMap, apps.Deployment])
+
+    @views.reconcile
+    async def reconcile(view: MarkdownView, ctx: Context[MarkdownView]) -> None:
+        await ctx.apply(config_map(view))
+
+An app only declares. A `Manager` runs it, as often and wherever one likes, since nothing is kept
+here but the declaration.
+
+On the ring: [informer > workqueue > **reconcile** > client].
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from arubeki.api import names
+from arubeki.errors import ConfigError
+from arubeki.kinds.base import Dynamic, Object
+from arubeki.runtime.cache import Key
+from arubeki.runtime.controller import (
+    TIMEOUT_SECONDS,
+    Controller,
+    Lookup,
+    Predicate,
+    itself,
+    owner_of,
+)
+from arubeki.runtime.reconcile import Context, Plan, Reconciler
+from arubeki.runtime.results import Again
+from arubeki.runtime.shape import key_of, kind_of
+
+T = TypeVar("T", bound="Object | Dynamic")
+S = TypeVar("S", bound="Object | Dynamic")
+
+Reconcile: TypeAlias = Callable[[T, Context[T]], Awaitable[Again | None]]
+"""`async def reconcile(obj, ctx) -> None` (or `-> Again | None`)."""
+MapObject: TypeAlias = Callable[[S, Lookup], Iterable[Any]]
+"""From a watched object to those it concerns: objects of the controller's kind, or their `Key`s."""
+
+
+class App:
+    """A named set of controllers. The name is their field manager: it owns what they apply."""
+
+    def __init__(self, name: str) -> None:
+        """Declare an app. Raises: ConfigError when the name is no DNS label."""
+        if faults := names.dns_label(name):
+            raise ConfigError(f"app {name!r}: {faults[0]}")
+        self.name = name
+        self.controllers: list[KindController[Any]] = []
+
+    def controller(
+        self,
+        kind: type[T],
+        *,
+        owns: Sequence[Any] = (),
+        watches: Sequence[Any] = (),
+        name: str = "",
+        workers: int = 1,
+        every: float = 0.0,
+        timeout: float = TIMEOUT_SECONDS,
+        on_error: str = "",
+        predicates: Sequence[Predicate] = (),
+        namespace: str = "",
+        labels: str = "",
+        fields: str = "",
+        finalizer: str = "",
+    ) -> "KindController[T]":
+        """Declare the controller of a kind.
+
+        owns: kinds it applies; their changes wake the owner, and those it drops are deleted.
+        watches: kinds it reads from the cache; whom they wake, `watch` says.
+        every: look at each object again that many seconds after a run that succeeded.
+        timeout: seconds that one run may take. on_error: a condition that says that it failed.
+        predicates: all must agree to a change of the kind for it to wake the reconciler.
+        namespace, labels, fields: reconcile only the objects they choose.
+        finalizer: the name under which a cleanup holds objects, made from the app's unless said.
+
+        Raises: ConfigError when the app has such a controller and this one has no name of its own.
+        """
+        given = kind_of(kind)
+        if not name and any(one.plan.kind is kind for one in self.controllers):
+            raise ConfigError(
+                f"app {self.name} has two controllers of {given.plural}\n"
+                "help: give the second a name=..., which is its field manager too"
+            )
+        manager = name or self.name
+        plan = Plan(
+            kind,
+            owns=tuple(owns),
+            on_error=on_error,
+            finalizer=finalizer or _finalizer(given.group, manager),
+            timeout_seconds=timeout,
+        )
+        first = name or (self.name if not self.controllers else f"{self.name}-{given.plural}")
+        found: KindController[T] = KindController(first, manager, plan, workers, every)
+        chosen = {"namespace": namespace, "labels": labels, "fields": fields}
+        found.main = {"predicates": tuple(predicates), **chosen}
+        found.namespace = namespace
+        found.watches = tuple(watches)
+        self.controllers.append(found)
+        return found
+
+    def build(self) -> list[Controller[Any]]:
+        """Return fresh controllers, ready for a manager.
+
+        Raises: ConfigError when one has no reconcile function.
+        """
+        return [one.build() for one in self.controllers]
+
+
+class KindController(Generic[T]):
+    """The declaration of one controller; its decorators take the functions that do the work."""
+
+    def __init__(self, name: str, manager: str, plan: Plan, workers: int, every: float) -> None:
+        self.name = name
+        self.manager = manager
+        self.plan = plan
+        self.workers = workers
+        self.every = every
+        self.namespace = ""
+        self.main: dict[str, Any] = {}
+        self.watches: tuple[Any, ...] = ()
+        self._mappers: list[tuple[Any, MapObject[Any], tuple[Predicate, ...]]] = []
+        self._sources: list[Callable[[], AsyncIterator[Any]]] = []
+        self._indexes: list[tuple[Any, str, Callable[[Any], Iterable[Hashable]]]] = []
+
+    def reconcile(self, function: Reconcile[T]) -> Reconcile[T]:
+        """Decorate the function that brings one object to what it says."""
+        if self.plan.reconcile is not None:
+            raise ConfigError(f"controller {self.name} has a reconcile function already")
+        self.plan.reconcile = function
+        return function
+
+    def cleanup(self, function: Reconcile[T]) -> Reconcile[T]:
+        """Decorate the function that undoes what the cluster does not undo by itself.
+
+        While there is one, a finalizer holds each object until the function has returned `None`.
+        """
+        if self.plan.cleanup is not None:
+            raise ConfigError(f"controller {self.name} has a cleanup function already")
+        self.plan.cleanup = function
+        return function
+
+    def watch(
+        self, kind: type[S], *, predicates: Sequence[Predicate] = ()
+    ) -> Callable[[MapObject[S]], MapObject[S]]:
+        """Decorate a function from an object of another kind to the objects it concerns.
+
+        It is called with the old and the new object, and with the caches to look things up in:
+        `def by_secret(secret, caches): return caches.index(View, "secret", secret.name)`.
+        """
+
+        def take(function: MapObject[S]) -> MapObject[S]:
+            self._mappers.append((kind, function, tuple(predicates)))
+            return function
+
+        return take
+
+    def index(
+        self, kind: type[S], name: str
+    ) -> Callable[[Callable[[S], Iterable[Hashable]]], Callable[[S], Iterable[Hashable]]]:
+        """Decorate a function from an object to the values it can be found under."""
+
+        def take(function: Callable[[S], Iterable[Hashable]]) -> Any:
+            self._indexes.append((kind, name, function))
+            return function
+
+        return take
+
+    def source(
+        self, function: Callable[[], AsyncIterator[Any]]
+    ) -> Callable[[], AsyncIterator[Any]]:
+        """Decorate an async generator of objects or `Key`s to look at, for what no watch tells."""
+        self._sources.append(function)
+        return function
+
+    def build(self) -> Controller[Key]:
+        """Return a fresh controller. Raises: ConfigError without a reconcile function."""
+        if self.plan.reconcile is None:
+            raise ConfigError(f"controller {self.name} has no function under @reconcile")
+        controller: Controller[Key] = Controller(
+            self.name,
+            Reconciler(self.plan),
+            workers=self.workers,
+            timeout_seconds=0.0,  # the reconciler bounds the user's function, and writes status after
+            every_seconds=self.every,
+            manager=self.manager,
+        )
+        controller.watch(self.plan.kind, itself, **self.main)
+        to_owner = owner_of(self.plan.kind)
+        for kind in self.plan.owns:
+            place = self.namespace if kind_of(kind).namespaced else ""
+            controller.watch(kind, to_owner, namespace=place)
+        for kind, function, predicates in self._mappers:
+            mapper = _mapper(function, controller)
+            controller.watch(kind, mapper, predicates=predicates, namespace=self._place(kind))
+        mapped = {kind for kind, _, _ in self._mappers}
+        for kind in self.watches:
+            if kind not in mapped:
+                controller.watch(kind, None, namespace=self._place(kind))
+        for kind, name, indexed in self._indexes:
+            controller.index(kind, name, indexed)
+        for source in self._sources:
+            controller.source(_source(source))
+        return controller
+
+    def _place(self, kind: Any) -> str:
+        return self.namespace if kind_of(kind).namespaced else ""
+
+
+def _mapper(function: MapObject[Any], controller: Controller[Key]) -> Callable[[Any], list[Key]]:
+    return lambda obj: [_place_of(one) for one in function(obj, controller.lookup)]
+
+
+def _source(function: Callable[[], AsyncIterator[Any]]) -> Callable[[], AsyncIterator[Key]]:
+    async def places() -> AsyncIterator[Key]:
+        async for one in function():
+            yield _place_of(one)
+
+    places.__name__ = getattr(function, "__name__", "source")
+    return places
+
+
+def _place_of(one: Any) -> Key:
+    return Key(*one) if isinstance(one, tuple) else key_of(one)
+
+
+def _finalizer(group: str, manager: str) -> str:
+    """Return a qualified name: Kubernetes refuses others. Core kinds have no group to qualify it."""
+    return f"{group or 'arubeki.dev'}/{manager}"

@@ -1,0 +1,73 @@
+"""What an informer tells, and what it needs to read: the seams on its two sides.
+
+On the ring: [watch > **informer** > workqueue].
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+from arubeki.runtime.cache import Key
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """What happened to an object: it came (`old` is None), changed, or went (`new` is None).
+
+    `old` is what handlers were told last. `initial`: it is part of the first list; `old is new`: it
+    is a resync, or the server said it twice.
+    """
+
+    key: Key
+    old: T | None
+    new: T | None
+    revision: int = 0
+    initial: bool = False
+
+    @property
+    def object(self) -> T:
+        """The object as it is, or was at last."""
+        found = self.new if self.new is not None else self.old
+        assert found is not None
+        return found
+
+    @property
+    def type(self) -> str:
+        """ADDED, MODIFIED or DELETED."""
+        if self.new is None:
+            return "DELETED"
+        return "ADDED" if self.old is None else "MODIFIED"
+
+
+Handler: TypeAlias = Callable[[Change[T]], None]
+
+
+class Selector(Protocol):
+    """What `list` needs of a label selector."""
+
+    def matches(self, labels: Mapping[str, str], /) -> bool:
+        """Whether these labels are selected."""
+
+
+class Source(Protocol):
+    """Where an informer reads; `client.client.Client` is one."""
+
+    async def list_raw(
+        self, kind: Any, namespace: str = "", *, labels: str = "", fields: str = ""
+    ) -> tuple[Sequence[Any], str]:
+        """Return all objects as JSON, and the resourceVersion of the list."""
+
+    def watch_raw(
+        self,
+        kind: Any,
+        namespace: str = "",
+        *,
+        resource_version: str = "",
+        send_initial_events: bool = False,
+        labels: str = "",
+        fields: str = "",
+        timeout_seconds: int = 0,
+    ) -> AsyncIterator[tuple[str, Any]]:
+        """Give (type, object) until the server ends the watch."""

@@ -1,0 +1,379 @@
+"""A controller in its plainest form: keys come from sources, workers reconcile them.
+
+Kubernetes' own controllers and `App` are built on this. A reconciler gets a key and a `Session`,
+never what happened; it returns `None` or `Again`, or raises. Whatever it raises, the controller goes
+on. Nothing is lost by a crash, since everything is looked at again after a start.
+
+    controller = Controller("replicaset", reconcile, workers=5)
+    controller.watch(apps.ReplicaSet)                            # the key is the object's place
+    controller.watch(core.Pod, owner_of(apps.ReplicaSet))        # the key is the owner's place
+    Manager(client, [controller])
+
+On the ring: [informer > workqueue > **controller** > reconcile].
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from arubeki import clock
+from arubeki.errors import ArubekiError, ConfigError, Conflict, Terminal, TimedOut
+from arubeki.runtime.cache import Key
+from arubeki.runtime.cause import Cause, changed_fields
+from arubeki.runtime.change import Change
+from arubeki.runtime.informer import Informer
+from arubeki.runtime.results import Again
+from arubeki.runtime.session import Environment, Session
+from arubeki.runtime.shape import field, kind_of, metadata_of
+from arubeki.runtime.trace import Record, Trace
+from arubeki.runtime.workqueue import Item, ShutDown, Workqueue
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS = 300.0
+"""The longest run: one that hangs must not hold a worker for ever."""
+SOURCE_SECONDS = 1.0
+"""The pause before a source that failed is started again, doubling up to a minute."""
+
+Reconcile: TypeAlias = Callable[[K, Session], Awaitable[Again | None]]
+Mapper: TypeAlias = Callable[[Any], Iterable[K]]
+Predicate: TypeAlias = Callable[[Change[Any]], bool]
+
+
+def itself(obj: Any) -> Iterable[Any]:
+    """Map an object to its own place."""
+    metadata = metadata_of(obj)
+    return (Key(field(metadata, "namespace", ""), field(metadata, "name", "")),)
+
+
+def owner_of(kind: Any) -> Callable[[Any], Iterable[Any]]:
+    """Return the mapper from an object to the place of its controlling owner of `kind`."""
+    owner = kind_of(kind)
+
+    def mapper(obj: Any) -> Iterable[Any]:
+        metadata = metadata_of(obj)
+        for one in field(metadata, "ownerReferences", ()):
+            group = str(field(one, "apiVersion", "")).rpartition("/")[0]
+            if (
+                field(one, "controller", False)
+                and field(one, "kind", "") == owner.kind
+                and group == owner.group
+            ):
+                namespace = field(metadata, "namespace", "") if owner.namespaced else ""
+                yield Key(namespace, field(one, "name", ""))
+
+    return mapper
+
+
+class Lookup:
+    """What a mapper may read: the caches of its controller, as they are now."""
+
+    def __init__(self, env: Environment) -> None:
+        self._env = env
+
+    def list(self, kind: type[T], namespace: str = "") -> Sequence[T]:
+        """Return the cached objects of a namespace ("": of all)."""
+        return self._cache(kind, namespace).list(namespace)
+
+    def index(self, kind: type[T], name: str, value: Hashable) -> Sequence[T]:
+        """Return the cached objects that an index files under `value`."""
+        return self._cache(kind, "").index(name, value)
+
+    def _cache(self, kind: type[T], namespace: str) -> Informer[T]:
+        # Not only synced ones: at the start, what is not there yet wakes its keys when it comes.
+        found = self._env.declared.get(kind) or self._env.informers.find(kind, namespace)
+        if found is None:
+            raise ConfigError(f"{self._env.name} does not watch {kind_of(kind).plural}")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """One kind that a controller watches, and whom its changes wake (nobody: it is only cached)."""
+
+    kind: Any
+    mapper: Mapper[Any] | None
+    predicates: tuple[Predicate, ...] = ()
+    namespace: str = ""
+    labels: str = ""
+    fields: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all objects of the kind are watched."""
+        return not (self.namespace or self.labels or self.fields)
+
+
+class Controller(Generic[K]):
+    """Keys, workers and a reconciler."""
+
+    def __init__(
+        self,
+        name: str,
+        reconcile: Reconcile[K],
+        *,
+        workers: int = 1,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        every_seconds: float = 0.0,
+        manager: str = "",
+    ) -> None:
+        """Declare a controller.
+
+        `manager` is the field manager of its writes (its name, unless said); `every_seconds` looks
+        at a key again that long after a run that succeeded; `timeout_seconds` 0 means no limit.
+        Raises: ConfigError when it is declared wrongly.
+        """
+        if workers < 1:
+            raise ConfigError(f"controller {name}: workers={workers}, at least 1 is needed")
+        self.name = name
+        self.manager = manager or name
+        self.workers = workers
+        self.watchings: list[Watching] = []
+        self.queue: Workqueue[K] = Workqueue(name)
+        self.errors = 0
+        self.panics = 0
+        self._reconcile = reconcile
+        self._timeout_seconds = timeout_seconds
+        self._every_seconds = every_seconds
+        self._sources: list[Callable[[], AsyncIterator[K]]] = []
+        self._indexes: list[tuple[Any, str, Callable[[Any], Iterable[Hashable]]]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._informers: list[Informer[Any]] = []
+        self._removers: list[Callable[[], None]] = []
+        self._env: Environment | None = None
+        self._trace = Trace(1)
+        self._count = 0
+        self._failed_last: set[K] = set()
+
+    # Declaring.
+
+    def watch(
+        self,
+        kind: Any,
+        mapper: Mapper[K] | None = itself,
+        *,
+        predicates: Iterable[Predicate] = (),
+        namespace: str = "",
+        labels: str = "",
+        fields: str = "",
+    ) -> None:
+        """Let changes of a kind wake the keys that `mapper` finds, from the old and the new object.
+
+        Without a mapper the kind is only cached. All `predicates` must agree to a change.
+        """
+        self.watchings.append(Watching(kind, mapper, tuple(predicates), namespace, labels, fields))
+
+    def source(self, generator: Callable[[], AsyncIterator[K]]) -> None:
+        """Let an async generator wake keys; one that fails is started again."""
+        self._sources.append(generator)
+
+    def index(self, kind: Any, name: str, function: Callable[[Any], Iterable[Hashable]]) -> None:
+        """Keep an index of a watched kind; `Session.index` asks it."""
+        self._indexes.append((kind, name, function))
+
+    def enqueue(self, key: K, detail: str = "") -> None:
+        """Wake a key by hand."""
+        self.queue.add(key, Cause("manual", detail=detail))
+
+    @property
+    def lookup(self) -> Lookup:
+        """The caches, for mappers."""
+        assert self._env is not None, "only a running controller has caches"
+        return Lookup(self._env)
+
+    # Life; the manager calls these.
+
+    def bind(self, env: Environment, trace: Trace) -> None:
+        """Take the environment, and hook into the informers, which are not started yet."""
+        self._env, self._trace = env, trace
+        for watching in self.watchings:
+            informer = env.informers.of(
+                watching.kind,
+                namespace=watching.namespace,
+                labels=watching.labels,
+                fields=watching.fields,
+            )
+            self._informers.append(informer)
+            env.declared.setdefault(watching.kind, informer)
+            if watching.mapper is not None:
+                handler = self._handler(watching, watching.mapper, informer)
+                self._removers.append(informer.add_handler(handler))
+        for kind, name, function in self._indexes:
+            informer = env.declared.get(kind) or env.informers.of(kind)
+            informer.add_index(name, function)
+
+    @property
+    def unsynced(self) -> list[Informer[Any]]:
+        """The informers that this controller still waits for."""
+        return [informer for informer in self._informers if not informer.is_synced]
+
+    async def run(self) -> None:
+        """Reconcile until cancelled or until `stop`, once the caches are filled."""
+        for informer in self._informers:
+            await informer.wait_synced()
+        loop = asyncio.get_running_loop()
+        for generator in self._sources:
+            self._tasks.append(loop.create_task(self._pull(generator)))
+        for number in range(self.workers):
+            self._tasks.append(loop.create_task(self._work(), name=f"{self.name} {number}"))
+        await asyncio.gather(*self._tasks)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Take no more keys, let runs end within `grace_seconds`, then cancel them."""
+        for remove in self._removers:
+            remove()
+        self.queue.shut_down()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_seconds):
+                await self.queue.idle()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # Waking.
+
+    def _handler(
+        self, watching: Watching, mapper: Mapper[K], informer: Informer[Any]
+    ) -> Callable[[Change[Any]], None]:
+        kind = informer.kind.kind
+
+        def handle(change: Change[Any]) -> None:
+            if not all(predicate(change) for predicate in watching.predicates):
+                return
+            # Both, since a change may move an object from one owner to another.
+            keys: dict[K, None] = {}
+            for obj in (change.old, change.new):
+                if obj is not None and (obj is not change.new or change.new is not change.old):
+                    keys.update(dict.fromkeys(mapper(obj)))
+            if change.new is not None and change.new is change.old:
+                keys.update(dict.fromkeys(mapper(change.new)))
+            if not keys:
+                return
+            is_changed = change.old is not None and change.new is not None
+            fields = changed_fields(change.old, change.new) if is_changed else ()
+            cause = Cause(
+                "change",
+                kind,
+                change.key.namespace,
+                change.key.name,
+                change.type,
+                change.revision,
+                fields,
+            )
+            for key in keys:
+                self.queue.add(key, cause, low=change.initial)
+
+        return handle
+
+    async def _pull(self, generator: Callable[[], AsyncIterator[K]]) -> None:
+        delay, cause = SOURCE_SECONDS, Cause("source", detail=_name(generator))
+        while True:
+            try:
+                async for key in generator():
+                    delay = SOURCE_SECONDS
+                    self.queue.add(key, cause)
+                return
+            except Exception:
+                logger.exception("source of %s failed, again in %.0f s", self.name, delay)
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, 60.0)
+
+    # Working.
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                item = await self.queue.get()
+            except ShutDown:
+                return
+            try:
+                await self._run_one(item)
+            finally:
+                self.queue.done(item.key)
+
+    async def _run_one(self, item: Item[K]) -> None:
+        env = self._env
+        assert env is not None
+        self._count += 1
+        record = Record(
+            f"{self.name}#{self._count}",
+            self.name,
+            str(item.key),
+            item.causes,
+            item.merged,
+            item.waited_seconds,
+            started=clock.now(),
+        )
+        began = clock.monotonic()
+        try:
+            await self._judged(item.key, Session(env, item.key, record))
+        except asyncio.CancelledError:
+            record.result = "stopped"
+            raise
+        finally:
+            await env.recorder.flush() if record.result != "stopped" else None
+            record.duration_seconds = clock.monotonic() - began
+            self._trace.add(record)
+
+    async def _judged(self, key: K, session: Session) -> None:
+        """Reconcile, and decide from the result or the error when this key comes again."""
+        record, queue = session.record, self.queue
+        try:
+            result = await self._timed(key, session)
+        except Terminal as refusal:
+            queue.forget(key)
+            self.errors += 1
+            record.result, record.error = "terminal", _line(refusal)
+            session.log.error("not tried again until something changes: %s", refusal)
+            return
+        except Exception as failure:
+            self.errors += 1
+            is_panic = not isinstance(failure, ArubekiError)
+            self.panics += is_panic
+            record.result, record.error = "error", _line(failure)
+            record.after_seconds = queue.retry(key, Cause("retry", detail=record.error))
+            # A conflict says that the cache was behind, which the next run sees put right.
+            level = logging.INFO if isinstance(failure, Conflict) else logging.ERROR
+            session.log.log(
+                level,
+                "failed, again in %.3f s: %s",
+                record.after_seconds,
+                record.error,
+                exc_info=failure if is_panic else None,
+            )
+            return
+        queue.forget(key)
+        if result is not None:
+            if record.result == "success":
+                record.result = "again"
+            record.after_seconds = result.after
+            queue.add(key, Cause("again"), after_seconds=result.after)
+        elif self._every_seconds and record.result != "gone":
+            queue.add(key, Cause("every"), after_seconds=self._every_seconds)
+
+    async def _timed(self, key: K, session: Session) -> Again | None:
+        if not self._timeout_seconds:
+            return await self._reconcile(key, session)
+        limit = asyncio.timeout(self._timeout_seconds)
+        try:
+            async with limit:
+                return await self._reconcile(key, session)
+        except TimeoutError as failure:
+            if not limit.expired():
+                raise
+            raise TimedOut(f"the run took longer than {self._timeout_seconds:g} s") from failure
+
+
+def _line(error: BaseException) -> str:
+    """Return an error on one line: its class and the first line of what it says."""
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__name__", function))

@@ -1,0 +1,336 @@
+"""The typed reconciler: one object, brought to what it says, from the front to the end.
+
+A run goes: is the object there? is it going away (then cleanup)? is our finalizer on it (before
+anything is made that would need cleaning up)? then the user's function, then the status, then the
+pruning of dependents that this run did not want any more. Which change woke it is not known here.
+
+On the ring: [workqueue > **reconcile** > client].
+"""
+
+import asyncio
+import builtins
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as member
+from typing import Any, Generic, TypeAlias, TypeVar, cast
+
+import msgspec
+
+from arubeki.errors import ConfigError, Conflict, NotFound, TimedOut
+from arubeki.kinds.base import Dynamic, Object
+from arubeki.runtime.cache import OWNER_INDEX, Entry, Key, Mark
+from arubeki.runtime.informer import Informer
+from arubeki.runtime.intents import Target
+from arubeki.runtime.results import Again
+from arubeki.runtime.session import Environment, Session
+from arubeki.runtime.shape import (
+    encode,
+    finalizers_of,
+    generation_of,
+    is_deleting,
+    key_of,
+    kind_of,
+    reference_to,
+    revision_text_of,
+    uid_of,
+    with_metadata,
+)
+from arubeki.runtime.status import Draft, Statement, observes_generation
+
+T = TypeVar("T", bound="Object | Dynamic")
+R = TypeVar("R", bound="Object | Dynamic")
+
+
+class Context(Session, Generic[T]):
+    """What a reconciler of a `T` may do. It holds one run and is not kept after it."""
+
+    def __init__(self, session: Session, env: Environment, obj: T) -> None:
+        super().__init__(env, session.key, session.record)
+        self.object = obj
+        self.draft = Draft()
+        self.applied: set[tuple[str, str, Key]] = set()
+        self.keeps_all = False
+        self._owner = reference_to(obj)
+        self._owner_kind = kind_of(type(obj))
+        self._owner_key = key_of(obj)
+
+    async def apply(
+        self,
+        obj: R,
+        *,
+        subresource: str = "",
+        force: bool = True,
+        owned: bool = True,
+    ) -> R:
+        """Apply an object as this controller's field manager; return the live one, typed.
+
+        Filled in: the namespace of the object this run is for, and, if `owned`, a reference to it as
+        the controlling owner, so that it goes with it and its changes wake this reconciler (its kind
+        must be among `owns`). What was applied in the last run and is not in this one is deleted.
+        Nothing is sent when it would change nothing; then the cached object is returned.
+        Raises: Invalid and any other ApiError; ConfigError when it cannot be owned.
+        """
+        found = kind_of(type(obj))
+        namespace = "" if key_of(obj).namespace or not found.namespaced else self._owner_key[0]
+        filled = with_metadata(obj, namespace=namespace, owner=self._owner if owned else None)
+        key = key_of(filled)
+        if owned and self._owner_kind.namespaced and key.namespace != self._owner_key.namespace:
+            raise ConfigError(
+                f"{found.kind} {key} cannot be owned by {self._owner_kind.kind} {self._owner_key}: "
+                "an owner must be in the same namespace\n"
+                "help: apply it with owned=False and delete it in a cleanup"
+            )
+        self.applied.add((found.group, found.kind, key))
+        body = encode(filled)
+        return await self.apply_bytes(type(obj), key, body, subresource=subresource, force=force)
+
+    async def children(self, kind: type[R]) -> builtins.list[R]:
+        """Return the objects of a kind that this one controls, from the cache.
+
+        Raises: ConfigError when the kind is not watched by this controller.
+        """
+        return [entry.object for entry in self.controlled(kind)]
+
+    def controlled(self, kind: Any) -> builtins.list[Entry[Any]]:
+        """Return the cache entries of the objects that this one controls."""
+        informer = self.env.informer(kind, self._owner_key.namespace)
+        if informer is None:
+            raise ConfigError(
+                f"{self.env.name} has no cache of {kind_of(kind).plural}\n"
+                "help: name the kind in owns=[...] or watches=[...]"
+            )
+        uid = self._owner.uid
+        found = informer.cache.lookup(OWNER_INDEX, uid)
+        return [entry for entry in found if entry.controller == uid]
+
+    def condition(
+        self,
+        type: str,
+        status: bool | None,
+        reason: str = "",
+        message: str = "",
+        *,
+        event: bool = False,
+    ) -> None:
+        """Say a condition of the object (None: Unknown); `event` reports it when it flips.
+
+        Written at the end of the run, together, and only when something differs.
+        """
+        self.draft.say(Statement(type, status, reason, message, event))
+
+    def status(self, given: Any = None, **fields: Any) -> None:
+        """Say other fields of the status, as a struct or mapping, or by their names."""
+        self.draft.put(given, fields)
+
+    def keep(self, kind: Any = None, name: str = "", namespace: str | None = None) -> None:
+        """Hold a dependent back from pruning, though this run did not apply it; all without a kind."""
+        if kind is None:
+            self.keeps_all = True
+            return
+        found = kind_of(kind)
+        place = self._namespace(kind, namespace)
+        self.applied.add((found.group, found.kind, Key(place, name)))
+
+    def event(self, type: str, reason: str, message: str) -> None:
+        """Report an Event about the object ("Normal" or "Warning") when the run ends."""
+        self.event_about(self.object, type, reason, message)
+
+
+Function: TypeAlias = Callable[[Any, Context[Any]], Awaitable[Again | None]]
+
+
+@dataclass(slots=True)
+class Plan:
+    """How objects of one kind are reconciled: what the user declared.
+
+    `on_error` is the condition that is True after a run that raised; `finalizer` the name that the
+    framework puts on the object while there is a `cleanup`.
+    """
+
+    kind: Any
+    reconcile: Function | None = None
+    cleanup: Function | None = None
+    owns: Sequence[Any] = ()
+    on_error: str = ""
+    finalizer: str = ""
+    timeout_seconds: float = 300.0
+    namespace: str = ""
+    extra: dict[str, Any] = member(default_factory=dict)
+
+
+class Reconciler:
+    """Runs a plan: the function that a `Controller` calls with a key."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.kind = kind_of(plan.kind)
+        self._observes_generation = observes_generation(plan.kind)
+
+    async def __call__(self, key: Key, session: Session) -> Again | None:
+        """Bring the object at `key` to what it says."""
+        env = session.env
+        entry = self._informer(env).cache.get(key)
+        if entry is None:
+            env.forget(key)
+            session.record.result = "gone"
+            return None
+        has_finalizer = self.plan.finalizer in finalizers_of(entry.object)
+        if is_deleting(entry.object):
+            if self.plan.cleanup is None or not has_finalizer:
+                return None
+            return await self._clean(entry, session)
+        if self.plan.cleanup is not None and not has_finalizer:
+            finalizers = [*finalizers_of(entry.object), self.plan.finalizer]
+            await self._set_finalizers(entry, finalizers, session)
+            entry = self._informer(env).cache.get(key) or entry
+        assert self.plan.reconcile is not None
+        context: Context[Any] = Context(session, env, entry.object)
+        result = await self._run(self.plan.reconcile, context, key)
+        if result is None and not context.keeps_all:
+            await self._prune(context)
+        return result
+
+    async def _run(self, function: Function, context: Context[Any], key: Key) -> Again | None:
+        """Call the user's function and write the status, also when it raised."""
+        try:
+            result = await self._timed(function, context)
+        except Exception as failure:
+            if self.plan.on_error:
+                context.condition(
+                    self.plan.on_error, True, type(failure).__name__, _line(failure), event=True
+                )
+            try:
+                await self._write_status(context, key, is_whole=False)
+            except Exception as second:
+                context.log.warning("the status could not be written either: %s", second)
+            raise
+        if self.plan.on_error and self.plan.on_error not in context.draft.statements:
+            context.condition(self.plan.on_error, False, event=True)
+        await self._write_status(context, key, is_whole=result is None)
+        return result
+
+    async def _timed(self, function: Function, context: Context[Any]) -> Again | None:
+        if not self.plan.timeout_seconds:
+            return await function(context.object, context)
+        limit = asyncio.timeout(self.plan.timeout_seconds)
+        try:
+            async with limit:
+                return await function(context.object, context)
+        except TimeoutError as failure:
+            if not limit.expired():
+                raise
+            text = f"the run took longer than {self.plan.timeout_seconds:g} s"
+            raise TimedOut(text) from failure
+
+    # Going away.
+
+    async def _clean(self, entry: Entry[Any], session: Session) -> Again | None:
+        assert self.plan.cleanup is not None
+        context: Context[Any] = Context(session, session.env, entry.object)
+        result = await self._run(self.plan.cleanup, context, entry.key)
+        if result is not None:
+            return result
+        live = self._informer(session.env).cache.get(entry.key)
+        if live is None or live.uid != entry.uid:
+            return None
+        left = [one for one in finalizers_of(live.object) if one != self.plan.finalizer]
+        await self._set_finalizers(live, left, session)
+        return None
+
+    async def _set_finalizers(
+        self, entry: Entry[Any], finalizers: Sequence[str], session: Session
+    ) -> None:
+        # Conditional on the revision read, and never an apply: an apply would make the object anew
+        # if it went in the meantime.
+        patch = {
+            "metadata": {
+                "finalizers": list(finalizers),
+                "resourceVersion": revision_text_of(entry.object),
+            }
+        }
+        try:
+            await session.patch(
+                self.plan.kind, entry.key.name, entry.key.namespace, patch=patch, type="merge"
+            )
+        except NotFound:
+            session.log.debug("gone before its finalizers were set")
+
+    # The end of a run.
+
+    async def _write_status(self, context: Context[Any], key: Key, *, is_whole: bool) -> None:
+        env = context.env
+        live = self._informer(env).cache.get(key)
+        if live is None or live.uid != uid_of(context.object):
+            return
+        target = Target(self.kind.group, self.kind.kind, key, "status")
+        before = await self._last_status(context, target, live)
+        if not context.draft and (before is None or not is_whole):
+            return
+        generation = generation_of(context.object) if self._observes_generation else 0
+        status = context.draft.body(live.object, None if is_whole else before, generation)
+        flips = context.draft.flips(live.object)
+        intent = {
+            "apiVersion": self.kind.api_version,
+            "kind": self.kind.kind,
+            "metadata": {"name": key.name, **({"namespace": key.namespace} if key[0] else {})},
+            "status": status,
+        }
+        await self._apply_status(context, target, intent)
+        for flip in flips:
+            context.event(flip.event_type, flip.reason or flip.type, flip.message)
+
+    async def _apply_status(
+        self, context: Context[Any], target: Target, intent: Mapping[str, Any]
+    ) -> None:
+        body = msgspec.json.encode(intent)
+        try:
+            await context.apply_bytes(self.plan.kind, target.key, body, subresource="status")
+        except NotFound as failure:
+            if failure.details.get("name") != target.key.name:
+                raise ConfigError(f"{self.kind.plural} have no status subresource") from failure
+            context.log.debug("gone before its status was written")
+            return
+        context.env.statuses[target.key] = cast("dict[str, Any]", intent["status"])
+
+    async def _last_status(
+        self, context: Context[Any], target: Target, live: Entry[Any]
+    ) -> dict[str, Any] | None:
+        """Return what we said last, None when we never did."""
+        env = context.env
+        if Mark(env.manager, "status") not in live.marks:
+            return None
+        known = env.statuses.get(target.key)
+        if known is None:
+            intent = env.intents.last(target, live)
+            if intent is None:  # not from the first list: ask, once after a start
+                intent = await context.last_intent(target, type(context.object))
+            known = env.statuses[target.key] = intent.get("status") or {}
+        return known
+
+    async def _prune(self, context: Context[Any]) -> None:
+        """Delete the dependents that we applied before and did not want in this run.
+
+        By uid and by our own Apply entry, never by label: a copied label must not cost anyone an
+        object.
+        """
+        mark = Mark(context.env.manager, "")
+        for kind in self.plan.owns:
+            found = kind_of(kind)
+            for entry in context.controlled(kind):
+                place = (found.group, found.kind, entry.key)
+                if place in context.applied or mark not in entry.marks:
+                    continue
+                if is_deleting(entry.object):
+                    continue
+                try:
+                    await context.delete(entry.object, propagation="Background")
+                except Conflict:
+                    context.log.debug("%s %s is another one now", found.kind, entry.key)
+
+    def _informer(self, env: Environment) -> Informer[Any]:
+        return env.declared[self.plan.kind]
+
+
+def _line(failure: BaseException) -> str:
+    lines = str(failure).splitlines()
+    return lines[0] if lines else type(failure).__name__
