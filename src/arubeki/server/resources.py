@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from arubeki.api.objects import GVK
 from arubeki.api.schema import Schema
+from arubeki.server.meta import Projection, Selectable
 
 ALL_VERBS = (
     "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch",
@@ -28,14 +29,6 @@ class Subresource:
     name: str
     gvk: GVK
     verbs: tuple[str, ...] = ("get", "patch", "update")
-
-
-@dataclass(frozen=True, slots=True)
-class Selectable:
-    """Where a selectable field's value lies: the first of `paths` that is there, else `default`."""
-
-    paths: tuple[str, ...]
-    default: str = ""
 
 
 class Converter(Protocol):
@@ -99,6 +92,7 @@ class Resource:
     """None when objects are served as they are stored."""
     custom: Custom | None = None
     _schema: Schema | None = None
+    _projection: Projection | None = None
 
     def __post_init__(self) -> None:
         self.singular = self.singular or self.gvk.kind.lower()
@@ -142,6 +136,13 @@ class Resource:
 
             self._schema = facts.schema_of(self.gvk)
         return self._schema
+
+    @property
+    def projection(self) -> Projection:
+        """What reads labels and selectable fields out of its stored objects."""
+        if self._projection is None:
+            self._projection = Projection(self.selectable)
+        return self._projection
 
     def key(self, namespace: str, name: str) -> str:
         """Return the storage key of an object."""

@@ -1,0 +1,158 @@
+"""The metadata that every object has: what the server sets, what it refuses.
+
+On the ring: [HTTP > **server** > storage].
+Source: apimachinery pkg/api/validation/objectmeta.go, apiserver pkg/registry/rest/meta.go.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from arubeki import clock
+from arubeki.api import names
+from arubeki.api.fields import FieldError
+from arubeki.errors import BadRequest
+
+GENERATED_BASE = 58
+"""A generateName is cut to this, so that with its five random characters it is a DNS label."""
+ANNOTATIONS_LIMIT_BYTES = 256 * 1024
+_STANDARD_FINALIZERS = ("orphan", "foregroundDeletion", "kubernetes")
+NameRule = Callable[[str], list[str]]
+
+
+def prepare_create(metadata: dict[str, Any], *, has_generation: bool) -> None:
+    """Set what the server alone sets on a new object."""
+    if metadata.get("resourceVersion"):
+        raise BadRequest("resourceVersion should not be set on objects to be created")
+    for name in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
+        metadata.pop(name, None)
+    metadata["uid"] = clock.new_uid()
+    metadata["creationTimestamp"] = clock.timestamp()
+    if has_generation:
+        metadata["generation"] = 1
+    else:
+        metadata.pop("generation", None)
+
+
+def generate_name(base: str) -> str:
+    """Return a name that begins with `base` and is, most likely, free."""
+    return base[:GENERATED_BASE] + clock.random_suffix()
+
+
+_KEPT = ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
+
+
+def prepare_update(new: dict[str, Any], old: Mapping[str, Any]) -> None:
+    """Give back what a writer may not change, and fill in what he may leave out."""
+    for name in _KEPT:
+        if name in old:
+            new[name] = old[name]
+        else:
+            new.pop(name, None)
+    new.pop("selfLink", None)
+    if not new.get("uid"):
+        new["uid"] = old["uid"]
+
+
+def validate(
+    metadata: Mapping[str, Any], *, namespaced: bool, name_rule: NameRule
+) -> list[FieldError]:
+    """Return everything that is wrong with an object's metadata."""
+    faults = []
+    generate = metadata.get("generateName", "")
+    if generate:
+        # A suffix follows, so what ends in a dash is judged with something behind it.
+        judged = names.prefix_as_name(generate)
+        faults += [
+            FieldError.invalid("metadata.generateName", generate, why) for why in name_rule(judged)
+        ]
+    name = metadata.get("name", "")
+    if not name:
+        faults.append(FieldError.required("metadata.name", "name or generateName is required"))
+    else:
+        faults += [FieldError.invalid("metadata.name", name, why) for why in name_rule(name)]
+    namespace = metadata.get("namespace", "")
+    if not namespaced and namespace:
+        faults.append(FieldError.forbidden("metadata.namespace", "not allowed on this type"))
+    if namespaced and not namespace:
+        faults.append(FieldError.required("metadata.namespace"))
+    for key, value in (metadata.get("labels") or {}).items():
+        faults += [FieldError.invalid("metadata.labels", key, why) for why in names.label_key(key)]
+        faults += [
+            FieldError.invalid("metadata.labels", value, why) for why in names.label_value(value)
+        ]
+    faults += _annotation_faults(metadata.get("annotations") or {})
+    faults += _owner_faults(metadata.get("ownerReferences") or ())
+    faults += _finalizer_faults(metadata.get("finalizers") or ())
+    return faults
+
+
+def validate_update(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[FieldError]:
+    """Return what may not change between two versions of an object."""
+    faults = []
+    for name in ("name", "namespace", "uid", "creationTimestamp"):
+        if new.get(name) != old.get(name):
+            faults.append(
+                FieldError.invalid(f"metadata.{name}", new.get(name, ""), "field is immutable")
+            )
+    if old.get("deletionTimestamp"):
+        added = sorted(set(new.get("finalizers") or ()) - set(old.get("finalizers") or ()))
+        if added:
+            shown = ", ".join(f'"{one}"' for one in added)
+            why = (
+                "no new finalizers can be added if the object is being deleted, "
+                f"found new finalizers []string{{{shown}}}"
+            )
+            faults.append(FieldError.forbidden("metadata.finalizers", why))
+    return faults
+
+
+def _annotation_faults(annotations: Mapping[str, str]) -> list[FieldError]:
+    path = "metadata.annotations"
+    faults = [
+        FieldError.invalid(path, key, why)
+        for key in annotations
+        for why in names.annotation_key(key)
+    ]
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
+    if size > ANNOTATIONS_LIMIT_BYTES:
+        faults.append(FieldError.too_long(path, ANNOTATIONS_LIMIT_BYTES))
+    return faults
+
+
+def _owner_faults(owners: Any) -> list[FieldError]:
+    path = "metadata.ownerReferences"
+    faults = []
+    controller = None
+    for owner in owners:
+        for name, why in (
+            ("apiVersion", "version must not be empty"),
+            ("kind", "must not be empty"),
+            ("name", "must not be empty"),
+            ("uid", "must not be empty"),
+        ):
+            if not owner.get(name):
+                faults.append(FieldError.invalid(f"{path}.{name}", owner.get(name, ""), why))
+        if owner.get("controller"):
+            if controller is not None:
+                why = (
+                    'Only one reference can have Controller set to true. Found "true" in '
+                    f"references for {controller.get('name')} and {owner.get('name')}"
+                )
+                faults.append(FieldError.invalid(path, owners, why))
+            controller = owner
+    return faults
+
+
+def _finalizer_faults(finalizers: Any) -> list[FieldError]:
+    path = "metadata.finalizers"
+    faults = []
+    for one in finalizers:
+        wrong = names.qualified_name(one)
+        faults += [FieldError.invalid(path, one, why) for why in wrong]
+        if not wrong and "/" not in one and one not in _STANDARD_FINALIZERS:
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            faults.append(FieldError.invalid(path, one, why))
+    if "orphan" in finalizers and "foregroundDeletion" in finalizers:
+        why = "finalizer orphan and foregroundDeletion cannot be both set"
+        faults.append(FieldError.invalid(path, finalizers, why))
+    return faults

@@ -1,0 +1,152 @@
+"""The chain that every request walks: who, what, whether he may, the verb, the error.
+
+`App` is a `net.message.Handler` and knows no socket. In order: probes (without credential),
+authentication, routing, authorization, the verb. Whatever goes wrong becomes a `Status`; what nobody
+expected becomes a 500 that names the request, with the traceback in the log alone.
+
+On the ring: [HTTP > **server** > storage].
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from arubeki import clock
+from arubeki.errors import ApiError, InternalError, ServiceUnavailable, StorageError, StorageFull
+from arubeki.net.message import Answer, Request, Response, User
+from arubeki.server import failures, probes, routing
+from arubeki.server.access import Access, Attributes
+from arubeki.server.core import Call, Core, Nodes, Settings
+from arubeki.server.discovery import Discovery
+from arubeki.server.negotiation import failure, warning_header
+from arubeki.server.openapi import OpenApi
+from arubeki.server.resources import Registry, built_in
+from arubeki.server.verbs import deletion, read, watching, writing
+from arubeki.server.watch.hub import Hubs
+from arubeki.storage.base import Storage
+
+_log = logging.getLogger("arubeki.server")
+
+Verb = Callable[[Call], Awaitable[Answer]]
+
+_VERBS: Mapping[str, Verb] = {
+    "get": read.get,
+    "list": read.list_objects,
+    "watch": watching.watch,
+    "create": writing.create,
+    "update": writing.update,
+    "patch": writing.patch_object,
+    "delete": deletion.delete,
+    "deletecollection": deletion.delete_collection,
+}
+_METHODS = {
+    "GET": "get", "HEAD": "head", "POST": "post", "PUT": "put", "PATCH": "patch",
+    "DELETE": "delete", "OPTIONS": "options",
+}  # fmt: skip
+
+
+class App:
+    """An API server as a handler.
+
+    `access` says who asks and whether he may, `nodes` finds the handler of a node (for logs).
+    `readiness` holds what /readyz asks, by name: each returns "" when all is well, else what is
+    not; whoever composes the cluster adds his own.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        access: Access,
+        nodes: Nodes = lambda name: None,
+        settings: Settings | None = None,
+    ) -> None:
+        self.registry = Registry(built_in())
+        self.settings = settings or Settings()
+        self.readiness: dict[str, probes.Check] = {"storage": self._storage_state}
+        self._access = access
+        self._core = Core(storage, self.registry, self.settings, nodes, Hubs(storage))
+        self._discovery = Discovery(self.registry)
+        self._openapi = OpenApi(self.registry)
+        self._started = False
+        self._requests = 0
+        self._run = clock.new_uid()[:24]
+
+    async def start(self) -> None:
+        """Make ready to serve: what every cluster has is there afterwards."""
+        self._started = True
+
+    async def stop(self) -> None:
+        """End every watch; requests are refused from now on. The storage stays open."""
+        self._started = False
+        self._core.hubs.close()
+
+    async def __call__(self, request: Request) -> Answer:
+        """Answer a request. Never raises."""
+        audit_id = request.headers.get("audit-id") or self._next_id()
+        try:
+            answer = await self._answer(request)
+        except ApiError as error:
+            answer = failure(error)
+        except StorageFull as error:
+            answer = failure(InternalError(str(error)))
+        except StorageError as error:
+            _log.error("request %s: %s %s: %s", audit_id, request.method, request.path, error)
+            answer = failure(ServiceUnavailable(f"the storage refused: {error}"))
+        except Exception:
+            _log.exception("request %s: %s %s", audit_id, request.method, request.path)
+            why = f"Internal error occurred: see the server's log for request {audit_id}"
+            answer = failure(InternalError(why))
+        answer.headers = {**answer.headers, "Audit-Id": audit_id}
+        return answer
+
+    def _next_id(self) -> str:
+        """Return an id that no other request has, cheaper than a random one each."""
+        self._requests += 1
+        return f"{self._run}{self._requests & 0xFFFFFFFFFFFF:012x}"
+
+    async def _answer(self, request: Request) -> Answer:
+        if not request.path.startswith("/api"):
+            probe = probes.answer(request, self.readiness)
+            if probe is not None:
+                return probe
+        user = self._access.user_of(request)
+        if "impersonate-user" in request.headers:
+            from arubeki.errors import NotServed
+
+            raise NotServed("impersonation is not served by this server")
+        if not self._started:
+            raise ServiceUnavailable(
+                "the server is starting or stopping", details={"retryAfterSeconds": 1}
+            )
+        call = self._resolved(request, user)
+        if call is None:
+            return self._document(request, user)
+        self._access.authorize(user, routing.attributes_of(call))
+        answer = await self._dispatch(call)
+        if call.warnings:
+            answer.headers = {**answer.headers, "Warning": warning_header(call.warnings)}
+        return answer
+
+    def _resolved(self, request: Request, user: User) -> Call | None:
+        return routing.resolve(self._core, request, user)
+
+    def _document(self, request: Request, user: User) -> Answer:
+        """Answer what is no object: discovery, OpenAPI."""
+        verb = _METHODS.get(request.method, request.method.lower())
+        self._access.authorize(user, Attributes(verb=verb, path=request.path))
+        if request.method not in ("GET", "HEAD"):
+            raise failures.method_not_allowed()
+        answer = self._discovery.answer(request) or self._openapi.answer(request)
+        if answer is None:
+            raise failures.no_such_path()
+        # The maker keeps its answer; ours gets headers of its own.
+        return Response(answer.status, dict(answer.headers), answer.body)
+
+    async def _dispatch(self, call: Call) -> Answer:
+        return await _VERBS[call.verb](call)
+
+    def _storage_state(self) -> str:
+        return "" if self._started else "not started"
+
+
+__all__ = ["App", "Settings"]

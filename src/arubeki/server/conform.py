@@ -1,0 +1,103 @@
+"""Whether an object has the shape of its kind: unknown fields, wrong types, absent defaults.
+
+Built-in kinds are decoded by Go into structs, which is where Kubernetes' behaviour comes from: a
+null is an absent field, an unknown field is dropped (and told, or refused, as `fieldValidation`
+says), a wrong type is a 400. Custom resources are held against their structural schema instead.
+
+On the ring: [HTTP > **server** > storage].
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from arubeki.api import defaults, facts, structure
+from arubeki.api.fields import FieldError
+from arubeki.errors import BadRequest
+from arubeki.server.resources import Resource
+
+_OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+_SCALE_WORDS = ("apiVersion", "kind", "metadata")
+
+
+def conform(
+    resource: Resource,
+    obj: dict[str, Any],
+    validation: str,
+    warnings: list[str],
+    duplicates: Sequence[str] = (),
+) -> None:
+    """Bring an object, in place, into its kind's shape: typed, pruned, defaulted.
+
+    `validation` is Ignore, Warn or Strict. Raises: BadRequest.
+    """
+    strict = [f'duplicate field "{path}"' for path in duplicates]
+    if resource.custom is None:
+        strict += _built_in(resource, obj)
+    else:
+        strict += _custom(resource, obj)
+    if strict and validation == "Strict":
+        raise cannot_handle(resource, f"strict decoding error: {', '.join(strict)}")
+    if strict and validation != "Ignore":
+        warnings += strict
+    if resource.custom is None:
+        defaults.apply_defaults(resource.gvk, obj)
+
+
+def cannot_handle(resource: Resource, why: str) -> BadRequest:
+    """Return the error for a body that is no object of the kind."""
+    kind, version = resource.kind, resource.version
+    return BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {why}')
+
+
+def drop_nulls(value: Any) -> None:
+    """Remove, in place, members that are null: to Go's decoder they are absent."""
+    if isinstance(value, dict):
+        gone = [name for name, one in value.items() if one is None]
+        for name in gone:
+            del value[name]
+        for one in value.values():
+            if isinstance(one, dict | list):
+                drop_nulls(one)
+    elif isinstance(value, list):
+        for one in value:
+            if isinstance(one, dict | list):
+                drop_nulls(one)
+
+
+def _built_in(resource: Resource, obj: dict[str, Any]) -> list[str]:
+    schema = resource.schema
+    drop_nulls(obj)
+    if schema is None:
+        return []
+    wrong = structure.types(obj, schema, resource.kind)
+    if wrong:
+        raise cannot_handle(resource, wrong)
+    return [f'unknown field "{path}"' for path in structure.prune(obj, schema)]
+
+
+def _custom(resource: Resource, obj: dict[str, Any]) -> list[str]:
+    metadata = obj["metadata"]
+    shape = facts.definition(_OBJECT_META)
+    drop_nulls(metadata)
+    wrong = structure.types({"metadata": metadata}, _with_metadata(shape), resource.kind)
+    if wrong:
+        raise cannot_handle(resource, wrong)
+    unknown = [f"metadata.{path}" for path in structure.prune(metadata, shape)]
+    schema = resource.schema
+    if schema is not None:
+        unknown += structure.prune(obj, schema)
+        structure.default(obj, schema)
+    return [f'unknown field "{path}"' for path in unknown]
+
+
+def _with_metadata(shape: Any) -> Any:
+    from arubeki.api.schema import Schema
+
+    return Schema("object", properties={"metadata": shape}, preserve_unknown=True)
+
+
+def schema_faults(resource: Resource, obj: dict[str, Any]) -> list[FieldError]:
+    """Return what a custom resource's schema finds wrong with an object."""
+    if resource.custom is None or resource.schema is None:
+        return []
+    return structure.check(obj, resource.schema)

@@ -1,0 +1,195 @@
+"""The options in a request's query, checked as apimachinery checks them.
+
+On the ring: [HTTP > **server** > storage].
+Source: apimachinery pkg/apis/meta/internalversion/validation, pkg/apis/meta/v1/validation.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from arubeki.api import fields
+from arubeki.api.fields import FieldError
+from arubeki.api.selectors import FieldSelector, LabelSelector
+from arubeki.errors import BadRequest
+from arubeki.server import failures
+from arubeki.server.core import Call, Core
+from arubeki.server.meta import Selection
+from arubeki.server.resources import Resource
+
+META_GROUP = "meta.k8s.io"
+FRESHNESS_SECONDS = 3.0
+"""How long a read waits for a revision that has not happened. Source: cacher blockTimeout."""
+_MANAGER_LIMIT = 128
+
+
+@dataclass(slots=True)
+class WriteOptions:
+    """How to write: `validation` is Ignore, Warn or Strict."""
+
+    dry_run: bool = False
+    manager: str = ""
+    validation: str = "Warn"
+    force: bool = False
+
+
+def write_options(call: Call, kind: str, *, applying: bool = False) -> WriteOptions:
+    """Return the options of a create, update or patch. `kind` is CreateOptions and so on.
+
+    Raises: Invalid with every fault.
+    """
+    faults = dry_run_faults(call.parameters.get("dryRun", []))
+    manager = call.parameter("fieldManager")
+    if len(manager) > _MANAGER_LIMIT:
+        faults.append(FieldError.too_long("fieldManager", _MANAGER_LIMIT))
+    elif not manager.isprintable():
+        faults.append(
+            FieldError.invalid("fieldManager", manager, "should only contain printable characters")
+        )
+    validation = call.parameter("fieldValidation") or "Warn"
+    if validation not in ("Ignore", "Strict", "Warn"):
+        supported = ("Ignore", "Strict", "Warn")
+        faults.append(FieldError.not_supported("fieldValidation", validation, supported))
+    if kind == "PatchOptions":
+        if applying and not manager:
+            faults.append(FieldError.required("fieldManager", "is required for apply patch"))
+        if not applying and call.parameter("force"):
+            faults.append(FieldError.forbidden("force", "may not be specified for non-apply patch"))
+    if faults:
+        raise fields.invalid(META_GROUP, kind, "", faults)
+    return WriteOptions(
+        dry_run=bool(call.parameter("dryRun")),
+        manager=manager or _agent(call.header("user-agent")),
+        validation=validation,
+        force=call.flag("force"),
+    )
+
+
+def dry_run_faults(values: Any) -> list[FieldError]:
+    """Return what is wrong with dryRun: it is `All` or absent."""
+    given = [one for one in values if one]
+    if not given or given == ["All"]:
+        return []
+    shown = given[0] if len(given) == 1 else given
+    return [FieldError.not_supported("dryRun", shown, ("All",))]
+
+
+def _agent(user_agent: str) -> str:
+    """Return the field manager of a client that does not name one. Source: create.go."""
+    name = user_agent.partition("/")[0][:_MANAGER_LIMIT]
+    return name if name.isprintable() and name else "unknown"
+
+
+def list_faults(call: Call, *, watch: bool) -> list[FieldError]:
+    """Return what is wrong with the options of a list or watch."""
+    faults: list[FieldError] = []
+    match = call.parameter("resourceVersionMatch")
+    revision = call.parameter("resourceVersion")
+    with_token = bool(call.parameter("continue"))
+    sends_initial = "sendInitialEvents" in call.parameters
+    path = "resourceVersionMatch"
+    if watch and sends_initial and match != "NotOlderThan":
+        why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        faults.append(FieldError.forbidden(path, why))
+    if match and watch and not sends_initial:
+        why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        faults.append(FieldError.forbidden(path, why))
+    if match and not watch and not revision:
+        why = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+        faults.append(FieldError.forbidden(path, why))
+    if match and with_token:
+        why = "resourceVersionMatch is forbidden when continue is provided"
+        faults.append(FieldError.forbidden(path, why))
+    supported = ("NotOlderThan",) if watch else ("Exact", "NotOlderThan")
+    if match and match not in supported:
+        shown = supported if watch else (*supported, "")
+        faults.append(FieldError.not_supported(path, match, shown))
+    if match == "Exact" and not watch and revision == "0":
+        why = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+        faults.append(FieldError.forbidden(path, why))
+    if sends_initial and not watch:
+        why = "sendInitialEvents is forbidden for list"
+        faults.append(FieldError.forbidden("sendInitialEvents", why))
+    return faults
+
+
+def check_list_options(call: Call, *, watch: bool) -> None:
+    """Raise Invalid unless the options of a list or watch go together."""
+    faults = list_faults(call, watch=watch)
+    if faults:
+        raise fields.invalid(META_GROUP, "ListOptions", "", faults)
+
+
+def selection_of(call: Call) -> Selection:
+    """Return what labelSelector and fieldSelector select. Raises: BadRequest."""
+    label_text, field_text = call.parameter("labelSelector"), call.parameter("fieldSelector")
+    if not label_text and not field_text:
+        return Selection()
+    try:
+        labels = LabelSelector.parse(label_text)
+        by_fields = FieldSelector.parse(field_text)
+    except ValueError as error:
+        raise BadRequest(str(error)) from error
+    check_fields(call.resource, by_fields)
+    return Selection(None if labels.empty else labels, None if by_fields.empty else by_fields)
+
+
+def check_fields(resource: Resource, selector: FieldSelector) -> None:
+    """Raise BadRequest unless a resource's objects can be selected by these fields."""
+    for name, _, _ in selector.requirements:
+        if name in resource.selectable or name == "metadata.name":
+            continue
+        if name == "metadata.namespace" and (resource.namespaced or not resource.selectable):
+            continue
+        if resource.selectable:
+            raise BadRequest(f"field label not supported: {name}")
+        raise BadRequest(
+            f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+        )
+
+
+def revision_of(text: str) -> int:
+    """Return a resourceVersion as a number; 0 when unset. Raises: BadRequest."""
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) <= 20 and int(text) < 1 << 64):
+        raise BadRequest(
+            f"invalid resource version: strconv.ParseUint: parsing {fields.shown(text)}: "
+            "invalid syntax"
+        )
+    return int(text)
+
+
+def whole_number(call: Call, name: str) -> int | None:
+    """Return a query parameter that is an integer, None when absent. Raises: BadRequest."""
+    text = call.parameter(name)
+    if not text:
+        return None
+    try:
+        number = int(text) if text.isascii() else None
+    except ValueError:
+        number = None
+    if number is None or not -(1 << 63) <= number < 1 << 63:
+        raise BadRequest(f"strconv.ParseInt: parsing {fields.shown(text)}: invalid syntax")
+    return number
+
+
+async def wait_for(core: Core, revision: int) -> bool:
+    """Wait a little for a revision to happen; tell whether it has."""
+    storage = core.storage
+    if revision <= storage.revision:
+        return True
+    waited = 0.0
+    while waited < FRESHNESS_SECONDS:
+        # Another server on the same store may have written it.
+        if revision <= await storage.current():
+            return True
+        await asyncio.sleep(0.1)
+        waited += 0.1
+    return False
+
+
+async def ensure_fresh(core: Core, revision: int) -> None:
+    """Wait a little for a revision to happen. Raises: Timeout with the cause clients look for."""
+    if not await wait_for(core, revision):
+        raise failures.too_large_revision(revision, core.storage.revision)

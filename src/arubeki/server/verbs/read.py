@@ -1,0 +1,218 @@
+"""get and list: stored bytes go out as they are.
+
+A list is its head, the objects' bytes and commas between. Selectors look at `Entry.meta`; nothing
+is decoded for an ordinary list. Work on many entries gives the loop a turn now and then.
+
+On the ring: [HTTP > **server** > storage].
+Source: apiserver pkg/storage/etcd3/store.go, pkg/storage/continue.go.
+"""
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from arubeki.errors import BadRequest, Compacted, Expired, FutureRevision
+from arubeki.net.message import Response
+from arubeki.server import failures, wire
+from arubeki.server.core import Call
+from arubeki.server.meta import Selection
+from arubeki.server.negotiation import JSON, METADATA, TABLE, answer_json, is_pretty, negotiate
+from arubeki.server.verbs import respond
+from arubeki.server.verbs.options import (
+    check_list_options,
+    ensure_fresh,
+    revision_of,
+    selection_of,
+    whole_number,
+)
+from arubeki.storage.base import Entry
+
+TURN_ENTRIES = 500
+"""Entries looked into before others get a turn; a few milliseconds."""
+
+_EXPIRED = "The resourceVersion for the provided list is too old."
+_EXPIRED_CONTINUE = (
+    "The provided continue parameter is too old to display a consistent list result. You can "
+    "start a new list without the continue parameter, or use the continue token in this response "
+    "to retrieve the remainder of the results. Continuing with the provided token results in an "
+    "inconsistent list - objects that were created, modified, or deleted between the time the "
+    "first chunk was returned and now may show up in the list."
+)
+
+
+async def get(call: Call) -> Response:
+    """Answer one object."""
+    resource = call.resource
+    if call.parameters:
+        await ensure_fresh(call.core, revision_of(call.parameter("resourceVersion")))
+    entry = await call.core.storage.get(resource.key(call.namespace, call.name))
+    if entry is None:
+        raise failures.not_found(resource, call.name)
+    return respond.respond(call, entry.value)
+
+
+@dataclass(slots=True)
+class Page:
+    """A part of a list: its entries, the revision, and how to go on."""
+
+    entries: Sequence[Entry]
+    revision: int
+    token: str = ""
+    remaining: int | None = None
+
+
+async def list_objects(call: Call) -> Response:
+    """Answer a collection, or a page of it."""
+    form = negotiate(call.header("accept"))
+    check_list_options(call, watch=False)
+    page = await _page(call, selection_of(call))
+    metadata: dict[str, object] = {"resourceVersion": str(page.revision)}
+    if page.token:
+        metadata["continue"] = page.token
+    if page.remaining is not None:
+        metadata["remainingItemCount"] = page.remaining
+    if form.shape == TABLE:
+        values = [respond.served(call, entry.value) async for entry in _in_turns(page.entries)]
+        return respond.finish(call, form, respond.table_bytes(call, values, metadata), 200)
+    kind, api_version = call.resource.list_kind, call.resource.api_version
+    if form.shape == METADATA:
+        kind, api_version = "PartialObjectMetadataList", "meta.k8s.io/v1"
+    head = wire.encode_json({"kind": kind, "apiVersion": api_version, "metadata": metadata})
+    parts = await _parts(call, page.entries, metadata_only=form.shape == METADATA)
+    body = [head[:-1] + b',"items":[', *parts, b"]}\n"]
+    pretty = is_pretty(call.parameters, call.header("user-agent"))
+    if form.media_type != JSON or pretty:
+        return respond.finish(call, form, b"".join(body), 200)
+    response = answer_json(b"")
+    response.body = body
+    return response
+
+
+async def _parts(call: Call, entries: Sequence[Entry], *, metadata_only: bool) -> list[bytes]:
+    """Return the items' bytes with commas between, as parts that nobody joins."""
+    converter = call.resource.converter
+    if not metadata_only and converter is None:
+        values = [entry.value for entry in entries]
+    else:
+        values = []
+        async for entry in _in_turns(entries):
+            value = respond.served(call, entry.value)
+            values.append(wire.partial(value) if metadata_only else value)
+    return list(_comma_separated(values))
+
+
+def _comma_separated(values: Sequence[bytes]) -> Iterator[bytes]:
+    for index, value in enumerate(values):
+        if index:
+            yield b","
+        yield value
+
+
+async def _in_turns(entries: Sequence[Entry]) -> AsyncIterator[Entry]:
+    for index, entry in enumerate(entries):
+        if index and index % TURN_ENTRIES == 0:
+            await asyncio.sleep(0)
+        yield entry
+
+
+async def _page(call: Call, selection: Selection) -> Page:
+    limit = whole_number(call, "limit") or 0
+    token, text = call.parameter("continue"), call.parameter("resourceVersion")
+    prefix = call.resource.key_prefix(call.namespace)
+    if token:
+        if text and text != "0":
+            raise BadRequest("specifying resource version is not allowed when using continue")
+        revision, start = decode_token(token)
+        return await _read(call, selection, prefix, prefix + start, limit, revision)
+    revision = revision_of(text)
+    if revision:
+        await ensure_fresh(call.core, revision)
+    if call.parameter("resourceVersionMatch") != "Exact" and not (
+        limit and revision and not call.parameter("resourceVersionMatch")
+    ):
+        # Not older than; the newest is that. (A limit with a bare revision means exactly it.)
+        revision = 0
+    return await _read(call, selection, prefix, "", limit, revision)
+
+
+async def _read(
+    call: Call, selection: Selection, prefix: str, start: str, limit: int, revision: int
+) -> Page:
+    storage = call.core.storage
+    only = selection.fields.exact("metadata.name") if selection.fields else None
+    if only is not None and (call.namespace or not call.resource.namespaced) and not revision:
+        entry = await storage.get(call.resource.key(call.namespace, only))
+        found = [entry] if entry is not None else []
+        chosen, _ = await _select(call, found, selection, 0)
+        return Page(chosen, storage.revision)
+    whole = selection.is_all
+    try:
+        part = await storage.range(
+            prefix, start=start, limit=limit if whole else 0, revision=max(revision, 0)
+        )
+    except Compacted as error:
+        raise _expired(call, start, prefix) from error
+    except FutureRevision as error:
+        raise failures.too_large_revision(error.asked, error.current) from error
+    if whole:
+        token = ""
+        if part.remaining and part.entries:
+            token = encode_token(part.revision, part.entries[-1].key[len(prefix) :])
+        return Page(part.entries, part.revision, token, part.remaining if token else None)
+    chosen, last = await _select(call, part.entries, selection, limit)
+    token = encode_token(part.revision, last[len(prefix) :]) if last else ""
+    return Page(chosen, part.revision, token)
+
+
+async def _select(
+    call: Call, entries: Sequence[Entry], selection: Selection, limit: int
+) -> tuple[list[Entry], str]:
+    """Return the first `limit` entries selected, and the last one's key if others follow."""
+    projection = call.resource.projection
+    chosen: list[Entry] = []
+    for index, entry in enumerate(entries):
+        if index and index % TURN_ENTRIES == 0:
+            await asyncio.sleep(0)
+        if selection.is_all or selection.matches(projection.of(entry)):
+            if limit and len(chosen) == limit:
+                return chosen, chosen[-1].key
+            chosen.append(entry)
+    return chosen, ""
+
+
+class _Token(msgspec.Struct):
+    v: str
+    rv: int
+    start: str
+
+
+def encode_token(revision: int, last: str) -> str:
+    """Return the token that goes on after key `last` (relative to the list's prefix)."""
+    raw = msgspec.json.encode(_Token("meta.k8s.io/v1", revision, last + "\0"))
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def decode_token(text: str) -> tuple[int, str]:
+    """Return the revision (-1: any) and the key to go on from. Raises: BadRequest."""
+    try:
+        padded = text + "=" * (-len(text) % 4)
+        raw = base64.b64decode(padded, altchars=b"-_", validate=True)
+        token = msgspec.json.decode(raw, type=_Token)
+    except (binascii.Error, ValueError, msgspec.DecodeError) as error:
+        raise BadRequest(f"invalid continue token: {error}") from error
+    if token.v != "meta.k8s.io/v1" or token.rv == 0 or token.rv < -1 or not token.start:
+        raise BadRequest("invalid continue token: server does not recognize this encoded version")
+    if token.start.startswith("/") or ".." in token.start.split("/"):
+        raise BadRequest("invalid continue token: start key escapes the list")
+    return token.rv, token.start
+
+
+def _expired(call: Call, start: str, prefix: str) -> Expired:
+    if not start:
+        return Expired(_EXPIRED)
+    token = encode_token(-1, start[len(prefix) :].rstrip("\0"))
+    return Expired(_EXPIRED_CONTINUE, metadata={"continue": token})

@@ -1,0 +1,291 @@
+"""What every write shares: prepare, validate, commit; conflicts are tried again or told.
+
+A create and an update run the kind's strategy in the order that `admission.strategy` tells. An
+update is a function from the current object to the wanted one, so that one without a
+resourceVersion can be computed anew when somebody else was faster.
+
+On the ring: [HTTP > **server** > storage].
+Source: apiserver pkg/registry/generic/registry/store.go, pkg/registry/rest/{create,update}.go.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from arubeki import clock
+from arubeki.api import apply, rules
+from arubeki.api.fields import FieldError
+from arubeki.errors import ApiError, MethodNotAllowed, RevisionMismatch, ServerTimeout
+from arubeki.server import conform, failures, wire
+from arubeki.server.admission import metadata as meta
+from arubeki.server.core import Call
+from arubeki.server.verbs.options import WriteOptions
+from arubeki.storage.base import Entry
+
+Object = dict[str, Any]
+Change = Callable[[Object], Object]
+
+NAME_TRIES = 8
+"""Names drawn for a generateName before giving up. Source: store.go maxNameGenerationCreateAttempts."""
+UPDATE_TRIES = 100
+"""How often an unconditional update is computed anew: so many others were faster in a row."""
+
+
+def stored(call: Call, obj: Object) -> bytes:
+    """Return an object as its bytes in the storage."""
+    converter = call.resource.converter
+    if converter is not None:
+        obj = converter.to_storage(obj)
+    return wire.encode(obj)
+
+
+def current(call: Call, entry: Entry) -> Object:
+    """Return a stored object as a private dict, in the version of the call."""
+    obj = wire.decode(entry.value)
+    converter = call.resource.converter
+    return obj if converter is None else converter.to_served(obj)
+
+
+async def create_object(
+    call: Call, obj: Object, options: WriteOptions, *, applied: bool = False
+) -> bytes:
+    """Store a new object and return its bytes, stamped.
+
+    `applied` says that managedFields are already as they should be.
+    Raises: AlreadyExists, Invalid, Forbidden, NotFound (its namespace).
+    """
+    resource, core = call.resource, call.core
+    strategy = core.strategy(resource)
+    await _ensure_place(call, str(obj["metadata"].get("name", "")))
+    strategy.reset(resource, obj, None, "")
+    metadata = obj["metadata"]
+    if not applied:
+        _track(call, None, obj, options)
+    meta.prepare_create(metadata, has_generation=strategy.has_generation)
+    generated = not metadata.get("name") and metadata.get("generateName")
+    if generated:
+        metadata["name"] = meta.generate_name(metadata["generateName"])
+    await strategy.admit(resource, obj, None, "")
+    _raise_faults(call, obj, None, "")
+    undo = await strategy.reserve(obj, None, dry_run=options.dry_run)
+    for attempt in range(NAME_TRIES):
+        key = resource.key(call.namespace, metadata["name"])
+        if options.dry_run:
+            there = await core.storage.get(key)
+            if there is None:
+                return stored(call, obj)
+        else:
+            try:
+                entry = await core.storage.commit(key, stored(call, obj), expected=0)
+            except RevisionMismatch:
+                there = await core.storage.get(key)
+            except BaseException:
+                await undo()
+                raise
+            else:
+                await strategy.committed(obj, None)
+                return entry.value
+        if not generated or attempt == NAME_TRIES - 1:
+            break
+        metadata["name"] = meta.generate_name(metadata["generateName"])
+    await undo()
+    raise _already_there(call, metadata["name"], there)
+
+
+async def update_object(
+    call: Call, change: Change, options: WriteOptions, *, applied: bool = False
+) -> bytes:
+    """Store what `change` makes of the current object and return the bytes of what is stored then.
+
+    Raises: NotFound, Conflict, Invalid, and what `change` raises.
+    """
+    resource, storage = call.resource, call.core.storage
+    key = resource.key(call.namespace, call.name)
+    for _ in range(UPDATE_TRIES):
+        entry = await storage.get(key)
+        if entry is None:
+            raise failures.not_found(resource, call.name)
+        new = change(current(call, entry))
+        done = await replace(call, entry, new, options, applied=applied)
+        if done is not None:
+            return done
+        # Somebody was faster. Who gave a resourceVersion is refused by the next look at it.
+    raise ServerTimeout(
+        f'{resource.qualified} "{call.name}" changes faster than it can be updated',
+        details={"retryAfterSeconds": 1},
+    )
+
+
+async def replace(
+    call: Call, entry: Entry, new: Object, options: WriteOptions, *, applied: bool = False
+) -> bytes | None:
+    """Put `new` in the place of `entry`; None when somebody else was faster.
+
+    An object equal to the current one is not written. A deleting object that has lost its last
+    finalizer is removed.
+    """
+    resource, core, subresource = call.resource, call.core, call.subresource
+    strategy = core.strategy(resource)
+    old = current(call, entry)
+    _check_preconditions(call, new, old, entry)
+    meta.prepare_update(new["metadata"], old["metadata"])
+    strategy.reset(resource, new, old, subresource)
+    if not applied:
+        _track(call, old, new, options)
+    await strategy.admit(resource, new, old, subresource)
+    if strategy.has_generation and strategy.is_new_generation(new, old):
+        new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+    _raise_faults(call, new, old, subresource)
+    if apply.no_op(old, new):
+        return entry.value
+    if is_released(old, new) and not strategy.holds_back(new):
+        return await _release(call, entry, new, options)
+    undo = await strategy.reserve(new, old, dry_run=options.dry_run)
+    value = stored(call, new)
+    if options.dry_run:
+        return wire.stamp(value, entry.revision)
+    try:
+        written = await core.storage.commit(entry.key, value, expected=entry.revision)
+    except RevisionMismatch:
+        await undo()
+        return None
+    except BaseException:
+        await undo()
+        raise
+    await strategy.committed(new, old)
+    return written.value
+
+
+def is_released(old: Object, new: Object) -> bool:
+    """Tell whether an update has ended the last reason to keep a deleted object.
+
+    Source: store.go ShouldDeleteDuringUpdate.
+    """
+    return (
+        not new["metadata"].get("finalizers")
+        and "deletionTimestamp" in old["metadata"]
+        and old["metadata"].get("deletionGracePeriodSeconds") == 0
+    )
+
+
+async def _release(call: Call, entry: Entry, new: Object, options: WriteOptions) -> bytes | None:
+    value = wire.stamp(stored(call, new), entry.revision)
+    if options.dry_run:
+        return value
+    if not await remove(call, entry, new):
+        return None
+    return value
+
+
+async def remove(call: Call, entry: Entry, obj: Object) -> Entry | None:
+    """Take an object out of the storage; None when somebody else was faster."""
+    core = call.core
+    try:
+        removed = await core.storage.commit(entry.key, None, expected=entry.revision)
+    except RevisionMismatch:
+        return None
+    await core.strategy(call.resource).released(obj)
+    return removed
+
+
+async def _ensure_place(call: Call, name: str) -> None:
+    """Refuse a new object where none may come. Raises: NotFound, Forbidden, MethodNotAllowed."""
+    resource = call.resource
+    custom = resource.custom
+    if custom is not None and custom.terminating:
+        raise MethodNotAllowed(
+            "create not allowed while custom resource definition is terminating",
+            details=failures.details_of(resource, name),
+        )
+    if not resource.namespaced:
+        return
+    await ensure_namespace(call, name)
+
+
+async def ensure_namespace(call: Call, name: str) -> None:
+    """Refuse a new object in a namespace that is not there, or is going.
+
+    Source: apiserver pkg/admission/plugin/namespace/lifecycle/admission.go.
+    """
+    namespaces = call.core.registry.find("", "v1", "namespaces")
+    assert namespaces is not None
+    entry = await call.core.storage.get(namespaces.key("", call.namespace))
+    if entry is None:
+        raise failures.not_found(namespaces, call.namespace)
+    seen = namespaces.projection.of(entry)
+    if seen.deleting or seen.fields["status.phase"] == "Terminating":
+        where = call.namespace
+        error = failures.forbidden(
+            call.resource,
+            name,
+            f"unable to create new content in namespace {where} because it is being terminated",
+        )
+        error.details["causes"] = [
+            {
+                "reason": "NamespaceTerminating",
+                "message": f"namespace {where} is being terminated",
+                "field": "metadata.namespace",
+            }
+        ]
+        raise error
+
+
+def _check_preconditions(call: Call, new: Object, old: Object, entry: Entry) -> None:
+    metadata = new["metadata"]
+    given = metadata.get("resourceVersion")
+    if given and given != "0" and given != str(entry.revision):
+        raise failures.modified(call.resource, call.name)
+    if not given and call.verb == "update":
+        strategy = call.core.strategy(call.resource)
+        if not strategy.unconditional_update:
+            why = "Invalid value: 0x0: must be specified for an update"
+            fault = FieldError("metadata.resourceVersion", "FieldValueInvalid", why)
+            raise failures.invalid(call.resource, call.name, [fault])
+    uid, actual = metadata.get("uid"), old["metadata"]["uid"]
+    if uid and uid != actual:
+        raise failures.conflict(
+            call.resource,
+            call.name,
+            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {actual}",
+        )
+
+
+def _track(call: Call, old: Object | None, new: Object, options: WriteOptions) -> None:
+    """Note in managedFields what this write has changed."""
+    managed = apply.track_update(
+        old,
+        new,
+        schema=call.resource.schema,
+        manager=options.manager,
+        now=clock.timestamp(),
+        subresource=call.subresource,
+    )
+    if managed:
+        new["metadata"]["managedFields"] = managed
+    else:
+        new["metadata"].pop("managedFields", None)
+
+
+def _raise_faults(call: Call, new: Object, old: Object | None, subresource: str) -> None:
+    """Raise Invalid with everything that is wrong with an object."""
+    resource = call.resource
+    strategy = call.core.strategy(resource)
+    metadata = new["metadata"]
+    faults = meta.validate(metadata, namespaced=resource.namespaced, name_rule=strategy.name_faults)
+    if old is not None:
+        faults += meta.validate_update(metadata, old["metadata"])
+    if resource.custom is None:
+        faults += rules.validate(resource.gvk, new)
+        if old is not None:
+            faults += rules.validate_update(resource.gvk, new, old)
+    else:
+        faults += conform.schema_faults(resource, new)
+    faults += strategy.validate(resource, new, old, subresource)
+    if faults:
+        raise failures.invalid(resource, str(metadata.get("name", "")), faults)
+
+
+def _already_there(call: Call, name: str, there: Entry | None) -> ApiError:
+    error = failures.already_exists(call.resource, name)
+    if there is not None and call.resource.projection.of(there).deleting:
+        error.message = f"object is being deleted: {error.message}"
+    return error

@@ -1,0 +1,169 @@
+"""create, update and patch: from a body to a write.
+
+On the ring: [HTTP > **server** > storage].
+Source: apiserver pkg/endpoints/handlers/{create,update,patch}.go.
+"""
+
+from typing import Any
+
+from arubeki import clock
+from arubeki.api import apply, patch
+from arubeki.errors import AlreadyExists, BadRequest, Conflict, NotFound
+from arubeki.net.message import Response
+from arubeki.server import decoding, failures
+from arubeki.server.conform import conform
+from arubeki.server.core import Call
+from arubeki.server.negotiation import negotiate
+from arubeki.server.verbs.options import WriteOptions, write_options
+from arubeki.server.verbs.respond import respond
+from arubeki.server.verbs.write import create_object, update_object
+
+Object = dict[str, Any]
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+
+
+async def create(call: Call) -> Response:
+    """Store the body as a new object."""
+    negotiate(call.header("accept"))
+    options = write_options(call, "CreateOptions")
+    obj = _body(call, options, expect_name=False)
+    return respond(call, await create_object(call, obj, options), 201)
+
+
+def _body(call: Call, options: WriteOptions, *, expect_name: bool) -> Object:
+    obj, duplicates = decoding.decode_body(call)
+    decoding.address(call, obj, expect_name=expect_name)
+    conform(call.resource, obj, options.validation, call.warnings, duplicates)
+    return obj
+
+
+async def update(call: Call) -> Response:
+    """Store the body in place of the object; a kind may be created so."""
+    negotiate(call.header("accept"))
+    options = write_options(call, "UpdateOptions")
+    bodies = [_body(call, options, expect_name=True)]
+
+    def change(_: Object) -> Object:
+        # The first try takes the body that was read already; later ones need a fresh copy.
+        return bodies.pop() if bodies else _body(call, options, expect_name=True)
+
+    strategy = call.core.strategy(call.resource)
+    try:
+        return respond(call, await update_object(call, change, options))
+    except NotFound:
+        if not strategy.create_on_update or call.subresource:
+            raise
+    obj = _body(call, options, expect_name=True)
+    if obj["metadata"].get("resourceVersion"):
+        raise failures.not_found(call.resource, call.name)
+    return respond(call, await create_object(call, obj, options), 201)
+
+
+async def patch_object(call: Call) -> Response:
+    """Change the object as the body says, in one of four patch languages."""
+    negotiate(call.header("accept"))
+    media_type = decoding.media_type_of(call)
+    custom = call.resource.custom is not None
+    accepted = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH]
+    if not custom:
+        accepted.insert(2, STRATEGIC_PATCH)
+    if media_type not in accepted:
+        raise decoding.unsupported(accepted)
+    decoding.check_size(call.request.body)
+    if media_type == APPLY_PATCH:
+        return await _apply(call)
+    options = write_options(call, "PatchOptions")
+    language = _patcher(call, media_type)
+
+    def change(obj: Object) -> Object:
+        wanted = language(obj)
+        if not isinstance(wanted, dict):
+            raise BadRequest("the patch leaves no object")
+        decoding.address(call, wanted, expect_name=True)
+        call.warnings.clear()
+        conform(call.resource, wanted, options.validation, call.warnings)
+        return wanted
+
+    return respond(call, await update_object(call, change, options))
+
+
+def _patcher(call: Call, media_type: str) -> Any:
+    body = decoding.load_json(call.request.body, call.resource.kind)
+    if media_type == JSON_PATCH:
+        if not isinstance(body, list):
+            raise BadRequest(
+                "json: cannot unmarshal "
+                f"{decoding.json_type(body)} into Go value of type jsonpatch.Patch"
+            )
+        return lambda obj: patch.json_patch(obj, body)
+    if not isinstance(body, dict):
+        raise BadRequest(
+            f"json: cannot unmarshal {decoding.json_type(body)} into Go value of type "
+            "map[string]interface {}"
+        )
+    if media_type == MERGE_PATCH:
+        return lambda obj: patch.merge_patch(obj, body)
+    schema = call.resource.schema
+    assert schema is not None, "built-in kinds have a schema"
+    return lambda obj: patch.strategic_merge(obj, body, schema)
+
+
+async def _apply(call: Call) -> Response:
+    """Server-side apply: make the object have the body's fields, owned by its manager."""
+    options = write_options(call, "PatchOptions", applying=True)
+    intent = decoding.load_yaml(call.request.body, call.resource.kind)
+    if not isinstance(intent, dict):
+        raise BadRequest(
+            f"error decoding YAML: json: cannot unmarshal {decoding.json_type(intent)} into Go "
+            "value of type map[string]interface {}"
+        )
+    if not intent.get("apiVersion") or not intent.get("kind"):
+        raise BadRequest("the applied object must have apiVersion and kind")
+    decoding.address(call, intent, expect_name=True)
+    strict = options.validation if options.validation == "Strict" else "Warn"
+
+    def change(live: Object | None) -> Object:
+        wanted = apply.apply_object(
+            live,
+            _writable(call, intent),
+            schema=call.resource.schema,
+            manager=options.manager,
+            force=options.force,
+            now=clock.timestamp(),
+            subresource=call.subresource,
+        )
+        call.warnings.clear()
+        conform(call.resource, wanted, strict, call.warnings)
+        return wanted
+
+    for _ in range(5):
+        try:
+            return respond(call, await update_object(call, change, options, applied=True))
+        except NotFound as error:
+            if call.subresource or error.details.get("kind") != call.resource.plural:
+                raise
+        if intent["metadata"].get("uid"):
+            raise Conflict(
+                "uid mismatch: the provided object specified uid "
+                f"{intent['metadata']['uid']}, and no existing object was found"
+            )
+        try:
+            value = await create_object(call, change(None), options, applied=True)
+        except AlreadyExists:
+            continue  # created by another between our two looks
+        return respond(call, value, 201)
+    raise failures.modified(call.resource, call.name)
+
+
+def _writable(call: Call, intent: Object) -> Object:
+    """Return the part of an intent that its path may write: what it may not, nobody owns."""
+    if not call.resource.has_status:
+        return intent
+    if call.subresource == "status":
+        keep = ("apiVersion", "kind", "metadata", "status")
+        return {name: value for name, value in intent.items() if name in keep}
+    return {name: value for name, value in intent.items() if name != "status"}

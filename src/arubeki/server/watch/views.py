@@ -1,0 +1,87 @@
+"""What a watch event looks like: the object as it is, as a Table, or its metadata alone.
+
+An event is a prefix, the stored bytes and a suffix; only a Table or another version's form costs
+decoding.
+
+On the ring: [storage > **watch** > informer].
+"""
+
+from collections.abc import Sequence
+
+from arubeki.errors import ApiError
+from arubeki.server import wire
+from arubeki.server.negotiation import METADATA, TABLE
+from arubeki.server.resources import Resource
+
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+Event = tuple[bytes, bytes]
+"""The type (`b"ADDED"`) and the object's stamped bytes, as stored."""
+
+
+class View:
+    """Encodes events of one resource and version in one shape."""
+
+    __slots__ = ("include", "resource", "shape")
+
+    def __init__(self, resource: Resource, shape: str, include: str = "") -> None:
+        self.resource = resource
+        self.shape = shape
+        self.include = include
+
+    def events(self, events: Sequence[Event], *, headers: bool) -> bytes:
+        """Return events as lines. `headers` says whether a Table names its columns yet."""
+        lines = []
+        for kind, value in events:
+            body = self._object(value, headers=headers)
+            headers = False
+            lines.append(b'{"type":"%b","object":%b}\n' % (kind, body))
+        return lines[0] if len(lines) == 1 else b"".join(lines)
+
+    def bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
+        """Return a BOOKMARK: everything up to `revision` has been sent."""
+        metadata: dict[str, object] = {
+            "resourceVersion": str(revision),
+            "creationTimestamp": None,
+        }
+        if initial_end:
+            metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
+        kind, api_version = self.resource.kind, self.resource.api_version
+        if self.shape == METADATA:
+            kind, api_version = "PartialObjectMetadata", "meta.k8s.io/v1"
+        bookmark: dict[str, object] = {
+            "kind": kind,
+            "apiVersion": api_version,
+            "metadata": metadata,
+        }
+        if self.shape == TABLE:
+            row: dict[str, object] = {
+                "cells": [],
+                "object": {
+                    "kind": "PartialObjectMetadata",
+                    "apiVersion": "meta.k8s.io/v1",
+                    "metadata": metadata,
+                },
+            }
+            bookmark |= {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "rows": [row]}
+        return wire.encode_json({"type": "BOOKMARK", "object": bookmark}) + b"\n"
+
+    def _object(self, value: bytes, *, headers: bool) -> bytes:
+        converter = self.resource.converter
+        if converter is not None:
+            value = converter.served_bytes(value)
+        if self.shape == METADATA:
+            return wire.partial(value)
+        if self.shape == TABLE:
+            from arubeki.server import table
+
+            include = self.include or "Metadata"
+            rows = [wire.decode(value)]
+            return wire.encode_json(
+                table.render(self.resource, rows, include=include, heads=headers)
+            )
+        return value
+
+
+def error_event(error: ApiError) -> bytes:
+    """Return an ERROR event, after which the stream ends."""
+    return wire.encode_json({"type": "ERROR", "object": error.to_status()}) + b"\n"
