@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from arubeki.kinds.base import Dynamic, Model, Resource
     from arubeki.kinds.crd import Conditions, crd, field, manifest
-    from arubeki.runtime.controller import App
+    from arubeki.runtime.app import App
     from arubeki.runtime.manager import Manager
     from arubeki.runtime.reconcile import Again, Context
 
@@ -31,7 +31,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Again": "arubeki.runtime.reconcile",
     "ApiError": "arubeki.errors",
-    "App": "arubeki.runtime.controller",
+    "App": "arubeki.runtime.app",
     "ArubekiError": "arubeki.errors",
     "CheckFailed": "arubeki.errors",
     "Client": "arubeki.client.client",
