@@ -142,6 +142,8 @@ class Resource(Object, Generic[S, T]):
 
     SPEC: ClassVar[type[Any]]
     STATUS: ClassVar[type[Any] | None]
+    DECLARED: ClassVar[Any]
+    """What `@crd` was told: a `kinds.crd.Declaration`."""
 
     spec: S = unsaid()
     status: T = unsaid()
@@ -172,7 +174,7 @@ def _read_parts() -> None:
             if value is not UNSET:
                 return value
             cls = getattr(type(self), part, None)
-            return None if cls is None else cls()
+            return None if cls is None or cls is Any else cls()
 
         setattr(Resource, field, property(read))
 

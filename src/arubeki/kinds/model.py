@@ -57,6 +57,29 @@ def empty(part: type[T]) -> T:
     return part()
 
 
+class Reader(property):
+    """Reads a field of a struct, and `default()` in its place where the field was not said.
+
+    The struct's own slot keeps UNSET there, and that is what encoding sees.
+    """
+
+    get: Callable[[Any], Any]
+    default: Callable[[], Any]
+    is_required: bool
+
+    def __init__(self, slot: Any, default: Callable[[], Any], *, is_required: bool = False) -> None:
+        get = slot.get if isinstance(slot, Reader) else slot.__get__
+
+        def read(obj: Any) -> Any:
+            value = get(obj)
+            return default() if value is UNSET else value
+
+        super().__init__(read)
+        self.get = get
+        self.default = default
+        self.is_required = is_required
+
+
 class ModelMeta(msgspec.StructMeta):
     """Makes structs frozen, keyword-only and untracked, and their defaults readable but unsaid."""
 
@@ -64,8 +87,8 @@ class ModelMeta(msgspec.StructMeta):
         mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any
     ) -> "ModelMeta":
         """Move each field's default from the struct, where it would be said, to its reader."""
-        readers = _take_defaults(namespace)
-        if readers:
+        defaults = _take_defaults(namespace)
+        if defaults:
             namespace.setdefault("__eq__", _equal)
             namespace.setdefault("__hash__", _hash)
         settings: dict[str, Any] = {
@@ -76,49 +99,44 @@ class ModelMeta(msgspec.StructMeta):
             "repr_omit_defaults": True,
         }
         cls = super().__new__(mcls, name, bases, namespace, **(settings | options))
-        for field, default in readers.items():
-            install_reader(cls, field, default)
+        for field, (default, is_required) in defaults.items():
+            # A field that a base declared keeps the base's slot.
+            slot = cls.__dict__.get(field) or getattr(cls, field)
+            setattr(cls, field, Reader(slot, default, is_required=is_required))
         return cls
 
 
-def install_reader(cls: type, field: str, default: Callable[[], Any]) -> None:
-    """Let `field` of `cls` read as `default()` where it was not said.
+def default_of(cls: type[msgspec.Struct], field: Any) -> tuple[Any, bool]:
+    """Return what a field reads as where it was not said, and whether it must be said.
 
-    The struct's own slot keeps UNSET there, and that is what encoding sees.
+    `field` is one of `msgspec.structs.fields(cls)`.
     """
-    slot = cls.__dict__.get(field) or getattr(cls, field)
-    if isinstance(slot, property):
-        raise TypeError(f"{cls.__name__}.{field} has a reader already")
-    get = slot.__get__
-
-    def read(self: Any) -> Any:
-        value = get(self)
-        return default() if value is UNSET else value
-
-    setattr(cls, field, property(read))
+    reader = getattr(cls, field.name)
+    if isinstance(reader, Reader):
+        return reader.default(), reader.is_required
+    missing = msgspec.NODEFAULT
+    if field.default is missing and field.default_factory is missing:
+        return UNSET, True
+    return (UNSET if field.default is missing else field.default), False
 
 
-def _take_defaults(namespace: dict[str, Any]) -> dict[str, Callable[[], Any]]:
+def _take_defaults(namespace: dict[str, Any]) -> dict[str, tuple[Callable[[], Any], bool]]:
     """Replace each default of a class body by UNSET; return what the fields shall read instead."""
-    readers: dict[str, Callable[[], Any]] = {}
+    found: dict[str, tuple[Callable[[], Any], bool]] = {}
     for field in _field_names(namespace):
-        value = namespace.get(field, UNSET)
-        if value is UNSET or value is None:
-            continue
-        name = None
-        if isinstance(value, _Required):
-            value = value.zero
-        elif isinstance(value, _MsgspecField):
-            name, value, factory = value.name, value.default, value.default_factory
+        value, name = namespace.get(field, UNSET), None
+        if isinstance(value, _MsgspecField):
+            name, factory, value = value.name, value.default_factory, value.default
             if factory is not msgspec.NODEFAULT:
-                readers[field] = factory
+                found[field] = (factory, False)
                 namespace[field] = msgspec.field(default=UNSET, name=name)
                 continue
-            if value is msgspec.NODEFAULT or value is UNSET or value is None:
-                continue
-        readers[field] = _constant(value)
+        if value is UNSET or value is None or value is msgspec.NODEFAULT:
+            continue
+        is_required = isinstance(value, _Required)
+        found[field] = (_constant(value.zero if is_required else value), is_required)
         namespace[field] = msgspec.field(default=UNSET, name=name) if name else UNSET
-    return readers
+    return found
 
 
 _MsgspecField: Any = type(msgspec.field(default=0))
