@@ -56,14 +56,15 @@ class Item(Generic[K]):
 
 
 class _Waiting:
-    """What a key waits with. `due` is 0 when it is ready."""
+    """What a key waits with. `due` is 0 when it is ready, `ticket` its current place in the heap."""
 
-    __slots__ = ("causes", "due", "low", "merged", "since")
+    __slots__ = ("causes", "due", "low", "merged", "since", "ticket")
 
     def __init__(self, due: float, low: bool, since: float) -> None:
         self.due = due
         self.low = low
         self.since = since
+        self.ticket = -1
         self.merged = 0
         self.causes: dict[Cause, None] = {}
 
@@ -260,16 +261,17 @@ class Workqueue(Generic[K]):
             if len(self._heap) > 2 * len(self._items) + 64:
                 self._heap = [one for one in self._heap if self._is_current(one)]
                 heapq.heapify(self._heap)
-            heapq.heappush(self._heap, (waiting.due, next(self._order), key))
+            waiting.ticket = next(self._order)
+            heapq.heappush(self._heap, (waiting.due, waiting.ticket, key))
             self._set_timer()
             return
-        waiting.due = 0
+        waiting.due, waiting.ticket = 0, -1
         self._lanes[waiting.low][key] = None
         self._wake()
 
     def _is_current(self, entry: tuple[float, int, K]) -> bool:
         waiting = self._items.get(entry[2])
-        return waiting is not None and waiting.due == entry[0]
+        return waiting is not None and waiting.ticket == entry[1]
 
     def _set_timer(self) -> None:
         due = self.next_due
