@@ -9,14 +9,11 @@ from arubeki.errors import RevisionMismatch
 from arubeki.storage.base import Change, Entry, Stamp
 
 
-def check_expected(
-    key: str, value: bytes | None, expected: int | None, previous: Entry | None
-) -> None:
-    """Raise RevisionMismatch unless `value` may replace `previous`, given what was expected."""
-    actual = previous.revision if previous is not None else 0
+def check_expected(key: str, value: bytes | None, expected: int | None, actual: int) -> None:
+    """Raise RevisionMismatch unless `value` may be put under `key`, now at revision `actual`."""
     if expected is not None and expected != actual:
         raise RevisionMismatch(key, expected, actual)
-    if value is None and previous is None:
+    if value is None and not actual:
         raise RevisionMismatch(key, -1 if expected is None else expected, 0)
 
 

@@ -60,7 +60,7 @@ class MemoryStorage:
         if self._closed:
             raise StorageError(f"{key} cannot be written, the storage is closed")
         previous = self._mirror.entries.get(key)
-        check_expected(key, value, expected, previous)
+        check_expected(key, value, expected, previous.revision if previous else 0)
         change = make_change(
             key, value, previous, self._mirror.revision + 1, self._stamp, meta=meta
         )
