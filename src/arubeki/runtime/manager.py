@@ -8,6 +8,7 @@ On the ring: all of [informer > workqueue > reconcile > client], put together.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,6 +17,7 @@ from arubeki.client.client import Client
 from arubeki.errors import ConfigError
 from arubeki.runtime.app import App
 from arubeki.runtime.controller import Controller
+from arubeki.runtime.informer import State
 from arubeki.runtime.informers import Informers
 from arubeki.runtime.session import Environment
 from arubeki.runtime.trace import Trace
@@ -134,26 +136,40 @@ class Manager:
         return all(controller.queue.is_idle for controller in self.controllers)
 
     async def settle(self, quiet_seconds: float = 0.05, timeout_seconds: float = 60.0) -> None:
-        """Wait until all are synced and have been idle for `quiet_seconds` together.
+        """Wait until nothing is left to do but wait for time to pass or the world to change.
 
-        In virtual time that is exact: time passes only when nothing else can happen.
-        Raises: TimeoutError with what is still at work.
+        That is: every watch follows, no key is ready, runs or failed last, and this has lasted
+        `quiet_seconds`. Keys that come again after a while (`Again`, `every`) do not count. In
+        virtual time it is exact: time passes only when nothing else can happen.
+        Raises: TimeoutError that says what is still at work.
         """
         loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await self.wait_synced(timeout_seconds)
-                while True:
-                    for controller in self.controllers:
+        until, count = loop.time() + timeout_seconds, -1
+        while busy := self.busy() or (self.trace.count != count and "runs just ended"):
+            if loop.time() >= until:
+                raise TimeoutError(f"not settled in {timeout_seconds:g} s: {busy}")
+            count = self.trace.count
+            for controller in self.controllers:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(until):
                         await controller.queue.idle()
-                    count, until = self.trace.count, loop.time() + quiet_seconds
-                    while self.is_idle and self.trace.count == count and loop.time() < until:
-                        await asyncio.sleep(min(quiet_seconds / 4, until - loop.time()))
-                    if self.is_idle and self.trace.count == count:
-                        return
-        except TimeoutError:
-            busy = [one.name for one in self.controllers if not one.queue.is_idle]
-            raise TimeoutError(f"not settled: {', '.join(busy) or self.unsynced()}") from None
+            await asyncio.sleep(quiet_seconds)
+
+    def busy(self) -> str:
+        """Say what is at work or in trouble, "" when nothing is."""
+        found = [
+            f"{one} {one.state.value} {one.failure}".rstrip()
+            for one in self.informers
+            if one.state is not State.WATCHING
+        ]
+        for controller in self.controllers:
+            queue = controller.queue
+            if not queue.is_idle or queue.failing:
+                found.append(
+                    f"{controller.name}: {len(queue)} waiting, {queue.running} running, "
+                    f"{queue.failing} failing"
+                )
+        return "; ".join(found)
 
     def _unsynced(self) -> list[Any]:
         found = dict.fromkeys(one for all_ in self.controllers for one in all_.unsynced)

@@ -122,6 +122,11 @@ class Workqueue(Generic[K]):
         return len(self._items) - len(self._lanes[0]) - len(self._lanes[1])
 
     @property
+    def failing(self) -> int:
+        """How many keys failed and were not forgotten since."""
+        return len(self._failures)
+
+    @property
     def is_idle(self) -> bool:
         """Whether nothing is ready and nothing runs. Delayed keys do not count."""
         return not (self._lanes[0] or self._lanes[1] or self._running)
