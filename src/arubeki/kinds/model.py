@@ -18,7 +18,7 @@ On the ring: below everything that holds typed objects; knows msgspec and nothin
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar, Self, TypeVar, cast, dataclass_transform, get_origin
 
 import msgspec
@@ -87,7 +87,7 @@ class ModelMeta(msgspec.StructMeta):
         mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any
     ) -> "ModelMeta":
         """Move each field's default from the struct, where it would be said, to its reader."""
-        defaults = _take_defaults(namespace)
+        defaults = _take_defaults(namespace, _read_fields(bases))
         if defaults:
             namespace.setdefault("__eq__", _equal)
             namespace.setdefault("__hash__", _hash)
@@ -120,8 +120,13 @@ def default_of(cls: type[msgspec.Struct], field: Any) -> tuple[Any, bool]:
     return (UNSET if field.default is missing else field.default), False
 
 
-def _take_defaults(namespace: dict[str, Any]) -> dict[str, tuple[Callable[[], Any], bool]]:
-    """Replace each default of a class body by UNSET; return what the fields shall read instead."""
+def _take_defaults(
+    namespace: dict[str, Any], inherited: Collection[str]
+) -> dict[str, tuple[Callable[[], Any], bool]]:
+    """Replace each default of a class body by UNSET; return what the fields shall read instead.
+
+    `inherited` are the fields that have a reader in a base class.
+    """
     found: dict[str, tuple[Callable[[], Any], bool]] = {}
     for field in _field_names(namespace):
         value, name = namespace.get(field, UNSET), None
@@ -132,11 +137,22 @@ def _take_defaults(namespace: dict[str, Any]) -> dict[str, tuple[Callable[[], An
                 namespace[field] = msgspec.field(default=UNSET, name=name)
                 continue
         if value is UNSET or value is None or value is msgspec.NODEFAULT:
+            if field in inherited:  # the base's reader would go on giving the base's default
+                found[field] = (_constant(value), field not in namespace)
             continue
         is_required = isinstance(value, _Required)
         found[field] = (_constant(value.zero if is_required else value), is_required)
         namespace[field] = msgspec.field(default=UNSET, name=name) if name else UNSET
     return found
+
+
+def _read_fields(bases: tuple[type, ...]) -> set[str]:
+    return {
+        field
+        for base in bases
+        for field in getattr(base, "__struct_fields__", ())
+        if isinstance(getattr(base, field), Reader)
+    }
 
 
 _MsgspecField: Any = type(msgspec.field(default=0))
