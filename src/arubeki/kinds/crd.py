@@ -241,10 +241,10 @@ def _type_at(path: str, schema: Node, where: str) -> str:
 
 
 def _plural(kind: str) -> str:
-    """Return the English plural that Kubernetes' tools guess. Source: apimachinery meta/restmapper.go,
-    UnsafeGuessKindToResource, which knows endings in s and y; x, ch and sh are controller-gen's.
+    """Return the English plural. Source: apimachinery pkg/api/meta/restmapper.go (s, y); endings in
+    x, z, ch, sh as English has them.
     """
     lower = kind.lower()
-    if lower.endswith("y") and lower[-2:-1] not in tuple("aeiou"):
+    if lower.endswith("y") and lower[-2:-1] not in ("a", "e", "i", "o", "u"):
         return lower[:-1] + "ies"
     return lower + ("es" if lower.endswith(("s", "x", "z", "ch", "sh")) else "s")

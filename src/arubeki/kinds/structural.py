@@ -11,7 +11,9 @@ On the ring: used once, when a class becomes a CustomResourceDefinition.
 """
 
 import enum
+import functools
 import inspect
+import operator
 import types
 from collections.abc import Mapping, Sequence, Set
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -128,7 +130,7 @@ def _without_null(hint: Any) -> tuple[Any, bool]:
         return hint, False
     members = get_args(hint)
     kept = [one for one in members if one not in (types.NoneType, UnsetType)]
-    rest = kept[0] if len(kept) == 1 else Union[tuple(kept)] if kept else hint  # noqa: UP007
+    rest = functools.reduce(operator.or_, kept) if kept else hint
     return rest, types.NoneType in members
 
 
