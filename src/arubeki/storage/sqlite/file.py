@@ -75,7 +75,8 @@ def make(path: Path) -> None:
     """
     if path.exists():
         return
-    if wal.path_of(path).exists():
+    log = wal.path_of(path)
+    if log.exists() and log.stat().st_size:
         raise _corrupt(path, "its write-ahead log is there, the database itself is not")
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
@@ -104,6 +105,8 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute("PRAGMA journal_size_limit = 67108864")
+    # Having read, it tidies up when it is closed, even when nothing was written.
+    connection.execute("SELECT compacted FROM state").fetchall()
     return connection
 
 

@@ -107,6 +107,7 @@ class SqliteStorage:
         writer = Writer(self.path, asyncio.get_running_loop())
         try:
             loaded = await writer.run(self._load)
+            await writer.run(writer.connect)
         except BaseException as error:
             await writer.stop()
             self._lock.release()

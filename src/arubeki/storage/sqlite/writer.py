@@ -83,6 +83,10 @@ class Writer:
         """Make `group` durable, then call its `done` on the loop with None, or with the error."""
         self._jobs.put(lambda: self._write(group))
 
+    def connect(self) -> None:
+        """Open the database for writing; on the thread, before the first group."""
+        self._connection = file.connect(self._path)
+
     async def stop(self) -> None:
         """Finish what was given, move the log into the database, end the thread."""
         await self.run(self._disconnect)
