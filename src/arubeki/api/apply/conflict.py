@@ -6,8 +6,8 @@ Source: apimachinery pkg/util/managedfields/internal/conflict.go, pkg/api/errors
 
 from collections.abc import Mapping
 
-from arubeki.api.apply.fieldset import FieldSet, path_text, paths
-from arubeki.api.apply.managers import UPDATE, Identity
+from arubeki.api.apply.fieldset import FieldSet, ordered, path_text, paths
+from arubeki.api.apply.managers import UPDATE, Identity, identity_text
 from arubeki.api.fields import shown
 from arubeki.errors import Conflict
 
@@ -16,9 +16,9 @@ def conflict(contested: Mapping[Identity, FieldSet]) -> Conflict:
     """Return the one error that names every field, of every manager, that is contested."""
     causes = []
     listed = []
-    for identity in sorted(contested):
+    for identity in sorted(contested, key=identity_text):
         manager = _manager_text(identity)
-        fields = [path_text(path) for path in paths(contested[identity])]
+        fields = [path_text(path) for path in paths(ordered(contested[identity]))]
         causes += [
             {
                 "reason": "FieldManagerConflict",

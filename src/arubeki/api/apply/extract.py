@@ -82,6 +82,8 @@ def _list_part(
 def _item_part(
     item: dict[str, Any], fields: FieldSet, keys: dict[str, Any], others: list[FieldSet]
 ) -> dict[str, Any]:
+    if not any(step != "." for one in (fields, *others) for step in one):
+        return item  # nobody owns a part of it: it is atomic, as an ownerReference is
     part = _map_part(item, fields, others)
     # An item that is owned only as a whole is known by its keys.
     return part or {name: item[name] for name in keys if name in item}

@@ -94,16 +94,12 @@ def difference(left: FieldSet, right: FieldSet) -> FieldSet:
         if theirs is None or step == ".":
             continue
         below = difference(ours, theirs)
-        if is_member(ours) and is_member(theirs):
-            below = {key: node for key, node in below.items() if key != "."}
-        elif below is ours:
+        stays = is_member(ours) and not is_member(theirs)
+        if below is ours and stays is is_member(ours):
             continue
         if result is None:
             result = dict(left)
-        if below:
-            result[step] = below
-        else:
-            del result[step]
+        _put(result, step, below, stays)
     return left if result is None else result
 
 
@@ -116,15 +112,15 @@ def recursive_difference(left: FieldSet, right: FieldSet) -> FieldSet:
         theirs = right.get(step)
         if theirs is None or step == ".":
             continue
-        below = {} if is_member(theirs) else recursive_difference(ours, theirs)
-        if below is ours:
+        if is_member(theirs):
+            below, stays = {}, False
+        else:
+            below, stays = recursive_difference(ours, theirs), is_member(ours)
+        if below is ours and stays is is_member(ours):
             continue
         if result is None:
             result = dict(left)
-        if below:
-            result[step] = below
-        else:
-            del result[step]
+        _put(result, step, below, stays)
     return left if result is None else result
 
 
@@ -189,6 +185,21 @@ def normalized(fields: Any) -> FieldSet:
     if not isinstance(fields, dict):
         raise ValueError("fieldsV1 is not an object")
     return ordered(_normalized(fields, 0))
+
+
+def _put(fields: FieldSet, step: str, below: FieldSet, member: bool) -> None:
+    """Set a node, in place, of which `below` (a "." in it does not count) and itself are left."""
+    if below.keys() <= {"."}:
+        if member:
+            fields[step] = MEMBER
+        else:
+            del fields[step]
+    elif member is ("." in below):
+        fields[step] = below
+    elif member:
+        fields[step] = {".": MEMBER, **below}
+    else:
+        fields[step] = {key: node for key, node in below.items() if key != "."}
 
 
 def _joined(ours: FieldSet, theirs: FieldSet) -> FieldSet:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from arubeki.api.apply.fieldset import FieldSet, normalized, ordered, union
+from arubeki.api.fields import shown
 
 APPLY = "Apply"
 UPDATE = "Update"
@@ -25,7 +26,7 @@ ANCIENT = "ancient-changes"
 """The manager that the oldest updates are merged into."""
 
 Identity: TypeAlias = tuple[str, str, str, str]
-"""Manager, operation, apiVersion ("" for an applier), subresource; sorts as messages list them."""
+"""Manager, operation, apiVersion ("" for an applier), subresource."""
 Managers: TypeAlias = dict[Identity, "Entry"]
 
 
@@ -101,6 +102,15 @@ def is_reset(entries: Any) -> bool:
     return entries in ([], [{}])
 
 
+def identity_text(identity: Identity) -> str:
+    """Return an identity as the text that Kubernetes sorts managers by.
+
+    Source: internal/managedfields.go BuildManagerIdentifier.
+    """
+    names = ("manager", "operation", "apiVersion", "subresource")
+    return shown({name: one for name, one in zip(names, identity, strict=True) if one})
+
+
 def encode(managers: Mapping[Identity, Entry]) -> list[dict[str, Any]]:
     """Return the entries for the wire, in Kubernetes' order."""
     entries = sorted(
@@ -116,7 +126,7 @@ def cap(managers: Managers) -> None:
     excess = len(updaters) - UPDATERS_MAX
     if excess <= 0:
         return
-    updaters.sort(key=lambda entry: (entry.time, entry.identity))
+    updaters.sort(key=lambda entry: (entry.time, identity_text(entry.identity)))
     first: dict[str, Identity] = {}
     for entry in updaters:
         if excess <= 0:

@@ -169,18 +169,23 @@ def _prune_map(  # noqa: PLR0917
         named = key in schema.properties
         node = schema.properties.get(key) or entry_schema(schema)
         verdict, inner = _verdict(named, last_node, owned.get(step), above)
-        if verdict and not (named and value[key] == [] and node.list_type != "atomic"):
+        if verdict and not (named and _says_nothing(value[key], node)):
             if result is value:
                 result = dict(value)
             del result[key]
             continue
         below = _prune_value(value[key], node, last_node, owned.get(step, {}), inner, emptied)
-        if below is not value[key]:
-            if result is value:
-                result = dict(value)
-            result[key] = below or None
-            if not below:
-                emptied.append((result, key))
+        if below is value[key]:
+            continue
+        if result is value:
+            result = dict(value)
+        if not below:
+            result[key] = None
+            emptied.append((result, key))
+        elif named and _says_nothing(below, node):
+            del result[key]
+        else:
+            result[key] = below
     return result
 
 
@@ -218,6 +223,19 @@ def _prune_value(  # noqa: PLR0917
     if value.__class__ is list and schema.list_type != "atomic":
         return _prune_list(value, schema, last, owned, above, emptied)
     return value
+
+
+def _says_nothing(value: Any, schema: Schema) -> bool:
+    """Whether a named field's value has no field to own: an empty granular list, or only such."""
+    if value.__class__ is list:
+        return not value and schema.list_type != "atomic"
+    if value.__class__ is not dict or not value or is_atomic_map(schema):
+        return False
+    nodes = [schema.properties.get(key) for key in value]
+    return all(
+        node is not None and _says_nothing(item, node)
+        for node, item in zip(nodes, value.values(), strict=True)
+    )
 
 
 def _verdict(

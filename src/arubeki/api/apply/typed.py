@@ -150,39 +150,43 @@ def _compare_values(step: str, old: Any, new: Any, schema: Schema, out: Comparis
         if old != new:
             out.modified[step] = MEMBER
         return
-    # Where the schema does not fix the types, true would pass for 1 in a plain comparison.
-    if identical(old, new) if schema.preserve_unknown else old == new:
+    # In a custom resource types may be open, and true would pass for 1 in a plain comparison.
+    open_types = schema.preserve_unknown or schema.raw is not None
+    if identical(old, new) if open_types else old == new:
         return
-    old_map, new_map = _as_map(old, schema), _as_map(new, schema)
-    old_list, new_list = _as_list(old, schema), _as_list(new, schema)
-    if not (old_map or new_map or old_list or new_list):
-        if not _same_number(old, new):
-            out.modified[step] = MEMBER
-        return
-    below = Comparison({}, {}, {})
-    if old_map or new_map:
-        _compare_maps(old_map or {}, new_map or {}, schema, below)
-    if old_list or new_list:
-        _compare_lists(old_list or [], new_list or [], schema, below)
+    ours, theirs = _container(old, schema), _container(new, schema)
+    if ours is not None and ours.__class__ is theirs.__class__:
+        if not (ours or theirs):
+            return
+        below = Comparison({}, {}, {})
+        if ours.__class__ is dict:
+            _compare_maps(ours, theirs, schema, below)
+        else:
+            _compare_lists(ours, theirs, schema, below)
+    else:
+        # Null beside something granular is an empty one of its kind; else a value is replaced, and
+        # what the two hold comes and goes besides.
+        below = Comparison(_parts(ours, schema), {}, _parts(theirs, schema))
+        replaced = not (ours and new is None) and not (theirs and old is None)
+        if replaced and not _same_number(old, new):
+            below = below._replace(modified={".": MEMBER})
     for whole, part in zip(out, below, strict=True):
         if part:
-            whole[step] = part
-    # Of two values of different types the one that is no container is a leaf by itself.
-    if not (old_map or old_list or _is_empty(old)) or not (new_map or new_list or _is_empty(new)):
-        found = out.modified.get(step)
-        out.modified[step] = {".": MEMBER, **found} if found else MEMBER
+            whole[step] = MEMBER if part.keys() == {"."} else part
 
 
-def _as_map(value: Any, schema: Schema) -> dict[str, Any] | None:
-    return value if value.__class__ is dict and not is_atomic_map(schema) else None
+def _container(value: Any, schema: Schema) -> Any:
+    """Return a value that is a granular map or list, None for any other."""
+    kind = value.__class__
+    if kind is dict:
+        return None if is_atomic_map(schema) else value
+    return value if kind is list and schema.list_type != "atomic" else None
 
 
-def _as_list(value: Any, schema: Schema) -> list[Any] | None:
-    return value if value.__class__ is list and schema.list_type != "atomic" else None
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or value in ({}, [])
+def _parts(container: Any, schema: Schema) -> FieldSet:
+    """Return everything below a container that came or went, without itself."""
+    fields = _all_fields(container, schema) if container else {}
+    return {step: node for step, node in fields.items() if step != "."}
 
 
 def _same_number(old: Any, new: Any) -> bool:
