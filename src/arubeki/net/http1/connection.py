@@ -13,9 +13,10 @@ Between the halves: [client > **sockets** > server].
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Coroutine, Iterator
+from collections.abc import Awaitable, Iterator
 from math import inf
-from typing import Any, cast
+from types import CoroutineType
+from typing import cast
 
 from arubeki.errors import ApiError, ServiceUnavailable
 from arubeki.net.http1.body import Batch, plain_batches, tls_batches
@@ -245,8 +246,9 @@ class Connection(asyncio.Protocol):
         shared = self._shared
         try:
             awaitable = shared.handler(incoming.request)
-            coroutine = awaitable if isinstance(awaitable, Coroutine) else _wait_for(awaitable)
-            answer = run_early(shared.loop, coroutine)
+            if not isinstance(awaitable, CoroutineType):
+                awaitable = _wait_for(awaitable)
+            answer = run_early(shared.loop, awaitable)
         except (Exception, asyncio.CancelledError) as error:
             self._answer(status_response(error))
             return
@@ -291,11 +293,12 @@ class Connection(asyncio.Protocol):
         shared = self._shared
         body = response.body
         size = len(body) if isinstance(body, bytes) else sum(map(len, body))
-        tail = shared.date_line() + self._connection_line(incoming)
+        connection = self._connection_line(incoming)
         if response.status in _NO_BODY:
             size = 0
+            tail = f"{shared.date_line}{connection}"
         else:
-            tail += f"content-length: {size}\r\n"
+            tail = f"{shared.date_line}{connection}content-length: {size}\r\n"
         head = head_bytes(shared.status_line(response.status), response.headers, tail)
         if size == 0 or incoming.request.method == "HEAD":
             self.transport.write(head)
@@ -364,7 +367,7 @@ class Connection(asyncio.Protocol):
 
     def _stream_head(self, stream: Stream, incoming: Incoming) -> bytes:
         shared = self._shared
-        tail = shared.date_line()
+        tail = shared.date_line
         if incoming.legacy:
             tail += "connection: close\r\n"
         else:
@@ -424,7 +427,7 @@ class Connection(asyncio.Protocol):
         self._drop_reader()
         response = status_response(error)
         body = response.content()
-        tail = f"{shared.date_line()}connection: close\r\ncontent-length: {len(body)}\r\n"
+        tail = f"{shared.date_line}connection: close\r\ncontent-length: {len(body)}\r\n"
         head = head_bytes(shared.status_line(response.status), response.headers, tail)
         self.transport.write(head + body)
         if self.transport.can_write_eof():
@@ -457,7 +460,7 @@ class Connection(asyncio.Protocol):
 _NO_REQUEST = Request("", "")
 
 
-async def _wait_for(awaitable: Awaitable[Answer]) -> Any:
+async def _wait_for(awaitable: Awaitable[Answer]) -> Answer:
     return await awaitable
 
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 from arubeki import clock
 from arubeki.errors import BadRequest
 
-_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DAYS = ("Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed")  # 1970-01-01 was a Thursday
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -23,28 +23,35 @@ def split_target(target: bytes) -> tuple[str, str]:
 
     Raises: BadRequest if the target cannot be a path. Source: RFC 9112, section 3.2.
     """
-    path, _, query = target.partition(b"?")
-    if not path.startswith(b"/"):
-        path = _without_authority(path)
-    if b"%" in path:
-        if _BAD_ESCAPE.search(path):
-            raise BadRequest("the path has a percent sign that begins no escape")
-        path = unquote_to_bytes(path)
-    if b"\0" in path or b"#" in target:
-        raise BadRequest("the path holds a character that no path may hold")
     try:
-        return path.decode(), query.decode()
+        path, _, query = target.decode().partition("?")
+        if not path.startswith("/"):
+            path = _without_authority(path)
+        if "%" in path:
+            path = _unquoted(path)
     except UnicodeDecodeError:
         raise BadRequest("the path is not UTF-8") from None
+    if b"#" in target:
+        raise BadRequest("the request's target has a fragment")
+    return path, query
 
 
-def _without_authority(path: bytes) -> bytes:
+def _unquoted(path: str) -> str:
+    if _BAD_ESCAPE.search(path):
+        raise BadRequest("the path has a percent sign that begins no escape")
+    path = unquote_to_bytes(path).decode()
+    if "\0" in path:
+        raise BadRequest("the path holds a NUL")
+    return path
+
+
+def _without_authority(path: str) -> str:
     """Return the path of an absolute target, as a proxy is sent: `http://host/path`."""
-    scheme, separator, rest = path.partition(b"://")
-    if not separator or scheme.lower() not in (b"http", b"https"):
+    scheme, separator, rest = path.partition("://")
+    if not separator or scheme.lower() not in ("http", "https"):
         raise BadRequest("the request's target is no path")
-    _, slash, path = rest.partition(b"/")
-    return slash + path if slash else b"/"
+    _, slash, path = rest.partition("/")
+    return slash + path if slash else "/"
 
 
 def status_line(status: int) -> str:

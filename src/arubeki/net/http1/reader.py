@@ -48,6 +48,7 @@ class Reader:
     __slots__ = (
         "_bytes",
         "_count",
+        "_feeding",
         "_headers",
         "_limits",
         "_names",
@@ -71,9 +72,10 @@ class Reader:
         self._target = b""
         self._headers: dict[str, str] = {}
         self._pieces: list[bytes] = []
-        self._count = 0  # headers of this head
+        self._count = 0  # headers of this head that came before
         self._size = 0  # bytes of this body
-        self._bytes = 0  # bytes fed since the request began, framing included
+        self._bytes = 0  # bytes of former feeds since the request began, framing included
+        self._feeding = 0  # bytes of this feed
         self.stage = IDLE
         self.ready: list[Incoming] = []
         self.fault: ApiError | None = None
@@ -86,6 +88,7 @@ class Reader:
         if parser is None or self.fault is not None:
             return
         before = len(self.ready)
+        self._feeding = len(data)
         try:
             parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -106,7 +109,7 @@ class Reader:
             return
         if len(self.ready) != before:
             self._bytes = 0
-        self._bytes += len(data)
+        self._bytes += self._feeding
         if self.fault is None:
             self._check_size()
 
@@ -138,15 +141,20 @@ class Reader:
         """Take a header; those after a chunked body are dropped."""
         if self.stage != HEAD:
             return
-        self._count += 1
         key = self._names.get(name) or self._name(name)
-        text = value.decode("latin-1")
         headers = self._headers
         if key in headers:
-            if key in ("host", "content-length", "authorization"):
-                raise BadRequest(f"malformed HTTP request: more than one {key} header")
-            text = f"{headers[key]}{'; ' if key == 'cookie' else ', '}{text}"
-        headers[key] = text
+            self._add(key, value.decode("latin-1"))
+        else:
+            headers[key] = value.decode("latin-1")
+
+    def _add(self, key: str, value: str) -> None:
+        """Take a header that came before."""
+        if key in ("host", "content-length", "authorization"):
+            raise BadRequest(f"malformed HTTP request: more than one {key} header")
+        headers = self._headers
+        headers[key] = f"{headers[key]}{'; ' if key == 'cookie' else ', '}{value}"
+        self._count += 1
         if self._count > self._limits.header_count:
             raise _head_too_large(self._limits)
 
@@ -162,9 +170,14 @@ class Reader:
             if expect.lower() != "100-continue":
                 raise _refusal(417, "ExpectationFailed", "only 100-continue can be expected")
             self.owes_continue = True
-        total = sum(len(name) + len(value) + 4 for name, value in headers.items())
-        if total + len(self._target) > self._limits.head_bytes:
-            raise _head_too_large(self._limits)
+        limits = self._limits
+        if len(headers) + self._count > limits.header_count:
+            raise _head_too_large(limits)
+        if self._bytes + self._feeding > limits.head_bytes:
+            # Much has come, but how much of it was head?
+            total = sum(len(name) + len(value) + 4 for name, value in headers.items())
+            if total + len(self._target) > limits.head_bytes:
+                raise _head_too_large(limits)
 
     def on_body(self, piece: bytes) -> None:
         """Take a piece of the body."""

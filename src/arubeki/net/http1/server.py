@@ -29,6 +29,7 @@ class Server:
             limits.head_seconds, limits.body_seconds, limits.idle_seconds, limits.linger_seconds
         )
         self._sweep_seconds = min(1.0, shortest / 4)
+        shared.tick()
         self._timer = shared.loop.call_later(self._sweep_seconds, self._sweep)
         self.port: int = listener.sockets[0].getsockname()[1]
         """The port, also when 0 was asked for."""
@@ -64,6 +65,7 @@ class Server:
     def _sweep(self) -> None:
         """Look at every connection's deadline."""
         shared = self._shared
+        shared.tick()
         now = shared.loop.time()
         for connection in [each for each in shared.connections if each.deadline <= now]:
             connection.expire()

@@ -29,8 +29,8 @@ class Shared:
     names: dict[bytes, str] = field(default_factory=dict)
     """Header names as peers spell them, in lower case; `Reader` bounds it."""
     _lines: dict[int, str] = field(default_factory=dict)
-    _date: str = ""
-    _date_second: int = -1
+    date_line: str = ""
+    """The `date` header's line of every answer; `tick` renews it."""
 
     def status_line(self, status: int) -> str:
         """Return the first line of an answer."""
@@ -39,10 +39,6 @@ class Shared:
             line = self._lines[status] = status_line(status)
         return line
 
-    def date_line(self) -> str:
-        """Return the `date` header's line, made anew once a second."""
-        now = clock.now()
-        if int(now) != self._date_second:
-            self._date_second = int(now)
-            self._date = f"date: {http_date(now)}\r\n"
-        return self._date
+    def tick(self) -> None:
+        """Set the date. Once a second is enough, and cheaper than once an answer."""
+        self.date_line = f"date: {http_date(clock.now())}\r\n"
