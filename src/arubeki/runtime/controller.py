@@ -82,7 +82,7 @@ class Lookup:
 
     def index(self, kind: type[T], name: str, value: Hashable) -> Sequence[T]:
         """Return the cached objects that an index files under `value`."""
-        return self._cache(kind, "").index(name, value)
+        return self._cache(kind, "").index(self._env.index_name(name), value)
 
     def _cache(self, kind: type[T], namespace: str) -> Informer[T]:
         # Not only synced ones: at the start, what is not there yet wakes its keys when it comes.
@@ -164,9 +164,21 @@ class Controller(Generic[K]):
     ) -> None:
         """Let changes of a kind wake the keys that `mapper` finds, from the old and the new object.
 
-        Without a mapper the kind is only cached. All `predicates` must agree to a change.
+        Without a mapper the kind is only cached. All `predicates` must agree to a change. A kind may
+        also be added while the controller runs, for those that learn of kinds as they go.
         """
-        self.watchings.append(Watching(kind, mapper, tuple(predicates), namespace, labels, fields))
+        watching = Watching(kind, mapper, tuple(predicates), namespace, labels, fields)
+        self.watchings.append(watching)
+        if self._env is not None:
+            self._hook(watching, self._env)
+
+    def unwatch(self, kind: Any) -> None:
+        """Watch a kind no more: it is not served any longer. Its caches are dropped."""
+        self.watchings = [one for one in self.watchings if one.kind is not kind]
+        if self._env is not None:
+            self._env.declared.pop(kind, None)
+            dropped = self._env.informers.drop(kind)
+            self._informers = [one for one in self._informers if one not in dropped]
 
     def source(self, generator: Callable[[], AsyncIterator[K]]) -> None:
         """Let an async generator wake keys; one that fails is started again."""
@@ -192,20 +204,23 @@ class Controller(Generic[K]):
         """Take the environment, and hook into the informers, which are not started yet."""
         self._env, self._trace = env, trace
         for watching in self.watchings:
-            informer = env.informers.of(
-                watching.kind,
-                namespace=watching.namespace,
-                labels=watching.labels,
-                fields=watching.fields,
-            )
-            self._informers.append(informer)
-            env.declared.setdefault(watching.kind, informer)
-            if watching.mapper is not None:
-                handler = self._handler(watching, watching.mapper, informer)
-                self._removers.append(informer.add_handler(handler))
+            self._hook(watching, env)
         for kind, name, function in self._indexes:
             informer = env.declared.get(kind) or env.informers.of(kind)
-            informer.add_index(name, function)
+            informer.add_index(env.index_name(name), function)
+
+    def _hook(self, watching: Watching, env: Environment) -> None:
+        informer = env.informers.of(
+            watching.kind,
+            namespace=watching.namespace,
+            labels=watching.labels,
+            fields=watching.fields,
+        )
+        self._informers.append(informer)
+        env.declared.setdefault(watching.kind, informer)
+        if watching.mapper is not None:
+            handler = self._handler(watching, watching.mapper, informer)
+            self._removers.append(informer.add_handler(handler))
 
     @property
     def unsynced(self) -> list[Informer[Any]]:

@@ -190,7 +190,9 @@ class Reconciler:
             await self._prune(context)
         return result
 
-    async def _run(self, function: Function, context: Context[Any], key: Key) -> Again | None:
+    async def _run(
+        self, function: Function, context: Context[Any], key: Key, *, is_cleanup: bool = False
+    ) -> Again | None:
         """Call the user's function and write the status, also when it raised."""
         try:
             result = await self._timed(function, context)
@@ -204,9 +206,11 @@ class Reconciler:
             except Exception as second:
                 context.log.warning("the status could not be written either: %s", second)
             raise
-        if self.plan.on_error and self.plan.on_error not in context.draft.statements:
+        if self.plan.on_error and not (
+            is_cleanup or self.plan.on_error in context.draft.statements
+        ):
             context.condition(self.plan.on_error, False, event=True)
-        await self._write_status(context, key, is_whole=result is None)
+        await self._write_status(context, key, is_whole=result is None and not is_cleanup)
         return result
 
     async def _timed(self, function: Function, context: Context[Any]) -> Again | None:
@@ -227,7 +231,7 @@ class Reconciler:
     async def _clean(self, entry: Entry[Any], session: Session) -> Again | None:
         assert self.plan.cleanup is not None
         context: Context[Any] = Context(session, session.env, entry.object)
-        result = await self._run(self.plan.cleanup, context, entry.key)
+        result = await self._run(self.plan.cleanup, context, entry.key, is_cleanup=True)
         if result is not None:
             return result
         live = self._informer(session.env).cache.get(entry.key)

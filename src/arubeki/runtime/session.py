@@ -21,7 +21,7 @@ from arubeki.client.client import Client
 from arubeki.client.options import PATCH_TYPES, delete_options, query_text
 from arubeki.errors import ConfigError, NotFound
 from arubeki.kinds.base import Dynamic, Object
-from arubeki.runtime.cache import Entry, Key
+from arubeki.runtime.cache import NAMESPACE_INDEX, OWNER_INDEX, Entry, Key
 from arubeki.runtime.decoding import revision_of
 from arubeki.runtime.events import Recorder
 from arubeki.runtime.informer import Informer
@@ -58,6 +58,10 @@ class Environment:
         """Drop what was kept for a key: its object is gone."""
         self.intents.forget(key)
         self.statuses.pop(key, None)
+
+    def index_name(self, name: str) -> str:
+        """Return the name of an index in the shared cache: those declared are the controller's own."""
+        return name if name in (OWNER_INDEX, NAMESPACE_INDEX) else f"{self.name}/{name}"
 
     def informer(self, kind: Any, namespace: str = "") -> Informer[Any] | None:
         """Return a synced cache that answers for a kind in a namespace ("": all of them)."""
@@ -146,7 +150,7 @@ class Session:
             raise ConfigError(
                 f"{self.env.name} does not watch {kind_of(kind).plural}, so there is no index"
             )
-        return informer.index(name, value)
+        return informer.index(self.env.index_name(name), value)
 
     # Writing.
 
@@ -322,14 +326,30 @@ class Session:
         revision = revision_of(answer.metadata.resourceVersion)
         is_changed = all(one.revision != revision for one in informers.cached(kind, key))
         self.record.add(Write(verb, kind.kind, *key, subresource, revision, is_changed))
-        informers.cover(kind, data)
+        if answer.metadata.is_gone:
+            informers.cover_gone(kind, key, answer.metadata.uid)
+        else:
+            informers.cover(kind, data)
         return data
 
 
 class _AnswerMetadata(msgspec.Struct, gc=False, frozen=True):
     name: str = ""
     namespace: str = ""
+    uid: str = ""
     resourceVersion: str = ""
+    deletionTimestamp: str | None = None
+    deletionGracePeriodSeconds: int | None = None
+    finalizers: tuple[str, ...] | None = None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the write took away the last thing that held a deleted object.
+
+        Source: apiserver pkg/registry/generic/registry/store.go ShouldDeleteDuringUpdate.
+        """
+        is_held = self.finalizers or self.deletionGracePeriodSeconds
+        return self.deletionTimestamp is not None and not is_held
 
 
 class _Answer(msgspec.Struct, gc=False, frozen=True):
