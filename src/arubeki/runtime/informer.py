@@ -186,6 +186,12 @@ class Informer(Generic[T]):
             await asyncio.gather(self._task, return_exceptions=True)
         self.state = State.STOPPED
 
+    def cancel(self) -> None:
+        """End the watch without waiting for it."""
+        if self._task is not None:
+            self._task.cancel()
+        self.state = State.STOPPED
+
     async def run(self) -> None:
         """Keep the cache as the server is, until cancelled."""
         resync: asyncio.Task[None] | None = None
