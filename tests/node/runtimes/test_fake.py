@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from arubeki import clock
-from arubeki.node.runtimes.base import Command, Runtime, PodSandbox, StartError
+from arubeki.node.runtimes.base import Command, PodSandbox, Runtime, StartError
 from arubeki.node.runtimes.fake import FakeRuntime
 
 
