@@ -1,1 +1,41 @@
-"""Kubernetes' own controllers, one lesson per file; read replicaset.py first."""
+"""Kubernetes' own controllers, one lesson per file; read `replicaset` first.
+
+Each is an ordinary user of `arubeki.runtime`: it watches through informers, reconciles keys, and
+writes through the same client as everybody, under a name of its own. None knows another.
+
+On the ring: [informer > workqueue > **reconcile** > client].
+"""
+
+from typing import Any
+
+from arubeki.runtime.controller import Controller
+
+
+def built_in(*, node_grace_seconds: float = 50.0) -> list[Controller[Any]]:
+    """Return fresh controllers, ready for a manager.
+
+    `node_grace_seconds`: how long a node may be silent before it counts as lost.
+    """
+    from arubeki.controllers import (
+        deployment,
+        endpointslice,
+        garbage,
+        namespace,
+        node_lifecycle,
+        pod_garbage,
+        replicaset,
+        serviceaccount,
+        taint_eviction,
+    )
+
+    return [
+        namespace.controller(),
+        serviceaccount.controller(),
+        deployment.controller(),
+        replicaset.controller(),
+        endpointslice.controller(),
+        garbage.controller(),
+        node_lifecycle.controller(node_grace_seconds),
+        taint_eviction.controller(),
+        pod_garbage.controller(),
+    ]
