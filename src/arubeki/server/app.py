@@ -11,15 +11,28 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from arubeki import clock
-from arubeki.errors import ApiError, InternalError, ServiceUnavailable, StorageError, StorageFull
+from arubeki.errors import (
+    ApiError,
+    InternalError,
+    NotServed,
+    ServiceUnavailable,
+    StorageError,
+    StorageFull,
+)
 from arubeki.net.message import Answer, Request, Response, User
-from arubeki.server import failures, probes, routing
+from arubeki.server import bootstrap, failures, probes, routing, strategies
 from arubeki.server.access import Access, Attributes
+from arubeki.server.admission.allocation import Addresses, node_ports
+from arubeki.server.admission.services import ServiceStrategy
 from arubeki.server.core import Call, Core, Nodes, Settings
+from arubeki.server.custom.registration import Definitions
+from arubeki.server.custom.strategy import CustomStrategy, DefinitionStrategy
 from arubeki.server.discovery import Discovery
 from arubeki.server.negotiation import failure, warning_header
 from arubeki.server.openapi import OpenApi
 from arubeki.server.resources import Registry, built_in
+from arubeki.server.subresources import pods, scale
+from arubeki.server.sweeping import Sweeper
 from arubeki.server.verbs import deletion, read, watching, writing
 from arubeki.server.watch.hub import Hubs
 from arubeki.storage.base import Storage
@@ -38,6 +51,19 @@ _VERBS: Mapping[str, Verb] = {
     "delete": deletion.delete,
     "deletecollection": deletion.delete_collection,
 }
+_SUBRESOURCES: Mapping[tuple[str, str], Verb] = {
+    ("status", "get"): read.get,
+    ("status", "update"): writing.update,
+    ("status", "patch"): writing.patch_object,
+    ("finalize", "update"): writing.update,
+    ("scale", "get"): scale.get,
+    ("scale", "update"): scale.update,
+    ("scale", "patch"): scale.patch,
+    ("binding", "create"): pods.bind,
+    ("eviction", "create"): pods.evict,
+    ("log", "get"): pods.log,
+}
+_UNSTORED: Mapping[tuple[str, str], Verb] = {("bindings", "create"): pods.bind}
 _METHODS = {
     "GET": "get", "HEAD": "head", "POST": "post", "PUT": "put", "PATCH": "patch",
     "DELETE": "delete", "OPTIONS": "options",
@@ -57,14 +83,24 @@ class App:
         storage: Storage,
         *,
         access: Access,
-        nodes: Nodes = lambda name: None,
+        nodes: Nodes | None = None,
         settings: Settings | None = None,
     ) -> None:
         self.registry = Registry(built_in())
         self.settings = settings or Settings()
         self.readiness: dict[str, probes.Check] = {"storage": self._storage_state}
         self._access = access
-        self._core = Core(storage, self.registry, self.settings, nodes, Hubs(storage))
+        self._core = Core(storage, self.registry, self.settings, nodes or {}.get, Hubs(storage))
+        definitions = self.registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions")
+        assert definitions is not None
+        self._definitions = Definitions(self._core, definitions)
+        self._addresses = Addresses(storage, self.settings.service_network)
+        services = ServiceStrategy(self._addresses, node_ports(storage, self.settings.node_ports))
+        self._sweeper = Sweeper(self._core, services)
+        self._core.custom = CustomStrategy()
+        self._core.strategies = strategies.built_in(
+            services, DefinitionStrategy(self._definitions.taken)
+        )
         self._discovery = Discovery(self.registry)
         self._openapi = OpenApi(self.registry)
         self._started = False
@@ -72,12 +108,20 @@ class App:
         self._run = clock.new_uid()[:24]
 
     async def start(self) -> None:
-        """Make ready to serve: what every cluster has is there afterwards."""
+        """Make ready to serve: what every cluster has is there afterwards.
+
+        The storage is open by now. Raises: ApiError, StorageError.
+        """
+        await self._definitions.start()
+        await self._sweeper.start()
         self._started = True
+        await bootstrap.create_defaults(self, self.settings, self._addresses.first)
 
     async def stop(self) -> None:
         """End every watch; requests are refused from now on. The storage stays open."""
         self._started = False
+        await self._definitions.stop()
+        await self._sweeper.stop()
         self._core.hubs.close()
 
     async def __call__(self, request: Request) -> Answer:
@@ -111,8 +155,6 @@ class App:
                 return probe
         user = self._access.user_of(request)
         if "impersonate-user" in request.headers:
-            from arubeki.errors import NotServed
-
             raise NotServed("impersonation is not served by this server")
         if not self._started:
             raise ServiceUnavailable(
@@ -143,7 +185,15 @@ class App:
         return Response(answer.status, dict(answer.headers), answer.body)
 
     async def _dispatch(self, call: Call) -> Answer:
-        return await _VERBS[call.verb](call)
+        if call.subresource:
+            verb = _SUBRESOURCES.get((call.subresource, call.verb))
+        elif call.resource.prefix:
+            verb = _VERBS.get(call.verb)
+        else:
+            verb = _UNSTORED.get((call.resource.plural, call.verb))
+        if verb is None:
+            raise failures.method_not_allowed()
+        return await verb(call)
 
     def _storage_state(self) -> str:
         return "" if self._started else "not started"

@@ -8,15 +8,16 @@ On the ring: [HTTP > **server** > storage].
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from arubeki.api import defaults, facts, structure
 from arubeki.api.fields import FieldError
+from arubeki.api.schema import Schema
 from arubeki.errors import BadRequest
 from arubeki.server.resources import Resource
 
 _OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
-_SCALE_WORDS = ("apiVersion", "kind", "metadata")
 
 
 def conform(
@@ -79,7 +80,7 @@ def _custom(resource: Resource, obj: dict[str, Any]) -> list[str]:
     metadata = obj["metadata"]
     shape = facts.definition(_OBJECT_META)
     drop_nulls(metadata)
-    wrong = structure.types({"metadata": metadata}, _with_metadata(shape), resource.kind)
+    wrong = structure.types({"metadata": metadata}, _with_metadata(), resource.kind)
     if wrong:
         raise cannot_handle(resource, wrong)
     unknown = [f"metadata.{path}" for path in structure.prune(metadata, shape)]
@@ -90,10 +91,10 @@ def _custom(resource: Resource, obj: dict[str, Any]) -> list[str]:
     return [f'unknown field "{path}"' for path in unknown]
 
 
-def _with_metadata(shape: Any) -> Any:
-    from arubeki.api.schema import Schema
-
-    return Schema("object", properties={"metadata": shape}, preserve_unknown=True)
+@cache
+def _with_metadata() -> Schema:
+    metadata = facts.definition(_OBJECT_META)
+    return Schema("object", properties={"metadata": metadata}, preserve_unknown=True)
 
 
 def schema_faults(resource: Resource, obj: dict[str, Any]) -> list[FieldError]:

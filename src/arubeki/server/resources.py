@@ -91,12 +91,17 @@ class Resource:
     converter: Converter | None = None
     """None when objects are served as they are stored."""
     custom: Custom | None = None
-    _schema: Schema | None = None
-    _projection: Projection | None = None
+    shape: Schema | None = None
+    """A custom resource's; built-in kinds find theirs when it is first asked for."""
+    shared_projection: Projection | None = None
+    """Of versions that share their stored objects: what reads the fields of them all."""
+    projection: Projection = field(init=False)
+    """Reads labels and selectable fields out of stored objects."""
 
     def __post_init__(self) -> None:
         self.singular = self.singular or self.gvk.kind.lower()
         self.list_kind = self.list_kind or f"{self.gvk.kind}List"
+        self.projection = self.shared_projection or Projection(self.selectable)
 
     @property
     def group(self) -> str:
@@ -131,18 +136,11 @@ class Resource:
     @property
     def schema(self) -> Schema | None:
         """The shape of its objects; None when anything goes."""
-        if self._schema is None and self.custom is None:
+        if self.shape is None and self.custom is None:
             from arubeki.api import facts
 
-            self._schema = facts.schema_of(self.gvk)
-        return self._schema
-
-    @property
-    def projection(self) -> Projection:
-        """What reads labels and selectable fields out of its stored objects."""
-        if self._projection is None:
-            self._projection = Projection(self.selectable)
-        return self._projection
+            self.shape = facts.schema_of(self.gvk)
+        return self.shape
 
     def key(self, namespace: str, name: str) -> str:
         """Return the storage key of an object."""

@@ -48,7 +48,7 @@ def resolve(core: Core, request: Request, user: User) -> Call | None:
     resource = core.registry.find(group, version, rest[0])
     if resource is None:
         raise failures.no_such_path()
-    return _call(core, request, user, resource, namespace, rest[1:])
+    return _call(core, request, user, resource=resource, namespace=namespace, rest=rest[1:])
 
 
 def _is_namespaces_own(group: str, rest: list[str]) -> bool:
@@ -57,7 +57,7 @@ def _is_namespaces_own(group: str, rest: list[str]) -> bool:
 
 
 def _call(
-    core: Core, request: Request, user: User, resource: Resource, namespace: str, rest: list[str]
+    core: Core, request: Request, user: User, *, resource: Resource, namespace: str, rest: list[str]
 ) -> Call:
     name = rest[0] if rest else ""
     subresource = rest[1] if len(rest) > 1 else ""

@@ -8,6 +8,7 @@ what it needs.
 On the ring: [HTTP > **server** > storage]. Source: apiserver pkg/registry/rest/{create,update,delete}.go.
 """
 
+# ruff: noqa: ARG002 - hooks that do nothing have parameters for those that do
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -58,7 +59,7 @@ class Strategy:
                 new[name] = value
         _copy(new["metadata"], old["metadata"], "ownerReferences")
 
-    def is_new_generation(self, new: Object, old: Object) -> bool:
+    def is_new_generation(self, resource: Resource, new: Object, old: Object) -> bool:
         """Tell whether what is desired has changed."""
         return bool(new.get("spec") != old.get("spec"))
 
@@ -87,8 +88,8 @@ class Strategy:
         """Return how long a deletion waits for the node; 0 where there is none to wait for."""
         return 0
 
-    def deleting(self, obj: Object) -> None:
-        """Mark, in `obj`, that its deletion has begun, beyond metadata."""
+    def begin_deletion(self, obj: Object) -> None:
+        """Mark, in `obj`, that its deletion begins, beyond the usual metadata."""
 
     def holds_back(self, obj: Object) -> bool:
         """Tell whether a deleting object without finalizers must stay still."""

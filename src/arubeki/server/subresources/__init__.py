@@ -1,1 +1,1 @@
-"""status, scale, log and the other parts of an object with a URL of their own."""
+"""Paths below an object that are no object: scale, log, binding, eviction."""

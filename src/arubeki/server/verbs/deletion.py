@@ -63,7 +63,7 @@ def delete_options(call: Call) -> DeleteOptions:
         }
         if "orphanDependents" in call.parameters:
             given["orphanDependents"] = call.flag("orphanDependents")
-    return _checked(given)
+    return checked_options(given)
 
 
 def _body_options(call: Call) -> dict[str, Any]:
@@ -94,7 +94,8 @@ def _body_options(call: Call) -> dict[str, Any]:
     return value
 
 
-def _checked(given: dict[str, Any]) -> DeleteOptions:
+def checked_options(given: dict[str, Any]) -> DeleteOptions:
+    """Return the options that a parsed body gives. Raises: BadRequest, Invalid."""
     grace = _typed(given, "gracePeriodSeconds", int)
     policy = _typed(given, "propagationPolicy", str)
     orphan = _typed(given, "orphanDependents", bool)
@@ -226,19 +227,21 @@ def begin_deletion(strategy: Strategy, obj: Object, options: DeleteOptions) -> b
     if _is_pending(metadata):
         _shorten(metadata, options.grace_seconds)
         return True
+    begins = "deletionTimestamp" not in metadata
+    if begins:
+        strategy.begin_deletion(obj)
     grace = strategy.grace_seconds(obj, options.grace_seconds)
-    graceful = strategy.is_graceful and "deletionTimestamp" not in metadata
+    graceful = strategy.is_graceful and begins
     _set_finalizers(metadata, options)
     waits = bool(metadata.get("finalizers")) or strategy.holds_back(obj)
     if not graceful and not waits:
         return False
-    if "deletionTimestamp" not in metadata:
+    if begins:
         if "generation" in metadata:
             metadata["generation"] += 1
         seconds = grace if graceful else 0
         metadata["deletionTimestamp"] = clock.timestamp(clock.now() + seconds)
         metadata["deletionGracePeriodSeconds"] = seconds
-        strategy.deleting(obj)
     return True
 
 

@@ -127,7 +127,10 @@ async def _page(call: Call, selection: Selection) -> Page:
         if text and text != "0":
             raise BadRequest("specifying resource version is not allowed when using continue")
         revision, start = decode_token(token)
-        return await _read(call, selection, prefix, prefix + start, limit, revision)
+        start = prefix + start
+        return await _read(
+            call, selection, prefix=prefix, start=start, limit=limit, revision=revision
+        )
     revision = revision_of(text)
     if revision:
         await ensure_fresh(call.core, revision)
@@ -136,11 +139,11 @@ async def _page(call: Call, selection: Selection) -> Page:
     ):
         # Not older than; the newest is that. (A limit with a bare revision means exactly it.)
         revision = 0
-    return await _read(call, selection, prefix, "", limit, revision)
+    return await _read(call, selection, prefix=prefix, start="", limit=limit, revision=revision)
 
 
 async def _read(
-    call: Call, selection: Selection, prefix: str, start: str, limit: int, revision: int
+    call: Call, selection: Selection, *, prefix: str, start: str, limit: int, revision: int
 ) -> Page:
     storage = call.core.storage
     only = selection.fields.exact("metadata.name") if selection.fields else None
@@ -155,7 +158,7 @@ async def _read(
             prefix, start=start, limit=limit if whole else 0, revision=max(revision, 0)
         )
     except Compacted as error:
-        raise _expired(call, start, prefix) from error
+        raise _expired(start, prefix) from error
     except FutureRevision as error:
         raise failures.too_large_revision(error.asked, error.current) from error
     if whole:
@@ -211,7 +214,7 @@ def decode_token(text: str) -> tuple[int, str]:
     return token.rv, token.start
 
 
-def _expired(call: Call, start: str, prefix: str) -> Expired:
+def _expired(start: str, prefix: str) -> Expired:
     if not start:
         return Expired(_EXPIRED)
     token = encode_token(-1, start[len(prefix) :].rstrip("\0"))

@@ -132,7 +132,7 @@ async def replace(
     if not applied:
         _track(call, old, new, options)
     await strategy.admit(resource, new, old, subresource)
-    if strategy.has_generation and strategy.is_new_generation(new, old):
+    if strategy.has_generation and strategy.is_new_generation(resource, new, old):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     _raise_faults(call, new, old, subresource)
     if apply.no_op(old, new):
@@ -275,7 +275,7 @@ def _raise_faults(call: Call, new: Object, old: Object | None, subresource: str)
         faults += meta.validate_update(metadata, old["metadata"])
     if resource.custom is None:
         faults += rules.validate(resource.gvk, new)
-        if old is not None:
+        if old is not None and subresource != "binding":
             faults += rules.validate_update(resource.gvk, new, old)
     else:
         faults += conform.schema_faults(resource, new)

@@ -4,10 +4,12 @@ On the ring: [HTTP > **server** > storage].
 Source: apiserver pkg/endpoints/handlers/{create,update,patch}.go.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from arubeki import clock
 from arubeki.api import apply, patch
+from arubeki.api.schema import Schema
 from arubeki.errors import AlreadyExists, BadRequest, Conflict, NotFound
 from arubeki.net.message import Response
 from arubeki.server import decoding, failures
@@ -67,17 +69,10 @@ async def patch_object(call: Call) -> Response:
     """Change the object as the body says, in one of four patch languages."""
     negotiate(call.header("accept"))
     media_type = decoding.media_type_of(call)
-    custom = call.resource.custom is not None
-    accepted = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH]
-    if not custom:
-        accepted.insert(2, STRATEGIC_PATCH)
-    if media_type not in accepted:
-        raise decoding.unsupported(accepted)
-    decoding.check_size(call.request.body)
     if media_type == APPLY_PATCH:
         return await _apply(call)
     options = write_options(call, "PatchOptions")
-    language = _patcher(call, media_type)
+    language = patcher(call, media_type, call.resource.schema)
 
     def change(obj: Object) -> Object:
         wanted = language(obj)
@@ -91,14 +86,17 @@ async def patch_object(call: Call) -> Response:
     return respond(call, await update_object(call, change, options))
 
 
-def _patcher(call: Call, media_type: str) -> Any:
+def patcher(call: Call, media_type: str, schema: Schema | None) -> Callable[[Object], Any]:
+    """Return the body of a patch as a function. Raises: BadRequest, UnsupportedMediaType."""
+    custom = call.resource.custom is not None
+    accepted = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH]
+    if not custom:
+        accepted.insert(2, STRATEGIC_PATCH)
+    if media_type not in accepted:
+        raise decoding.unsupported(accepted)
+    decoding.check_size(call.request.body)
     body = decoding.load_json(call.request.body, call.resource.kind)
     if media_type == JSON_PATCH:
-        if not isinstance(body, list):
-            raise BadRequest(
-                "json: cannot unmarshal "
-                f"{decoding.json_type(body)} into Go value of type jsonpatch.Patch"
-            )
         return lambda obj: patch.json_patch(obj, body)
     if not isinstance(body, dict):
         raise BadRequest(
@@ -107,14 +105,15 @@ def _patcher(call: Call, media_type: str) -> Any:
         )
     if media_type == MERGE_PATCH:
         return lambda obj: patch.merge_patch(obj, body)
-    schema = call.resource.schema
-    assert schema is not None, "built-in kinds have a schema"
+    if schema is None:
+        raise BadRequest(f"{call.resource.kind} has no schema for a strategic merge patch")
     return lambda obj: patch.strategic_merge(obj, body, schema)
 
 
 async def _apply(call: Call) -> Response:
     """Server-side apply: make the object have the body's fields, owned by its manager."""
     options = write_options(call, "PatchOptions", applying=True)
+    decoding.check_size(call.request.body)
     intent = decoding.load_yaml(call.request.body, call.resource.kind)
     if not isinstance(intent, dict):
         raise BadRequest(

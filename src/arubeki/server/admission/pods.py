@@ -1,0 +1,147 @@
+"""Pods: what the cluster fills in, and how long a deletion waits for the node.
+
+On the ring: [HTTP > **server** > storage].
+Source: kubernetes pkg/registry/core/pod/strategy.go, plugin/pkg/admission/{defaulttolerationseconds,
+priority,serviceaccount}, pkg/apis/core/v1/helper/qos.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from arubeki import clock
+from arubeki.api import quantity
+from arubeki.server import failures
+from arubeki.server.admission.strategy import Object, Strategy
+from arubeki.server.resources import Resource
+
+TOLERATED_SECONDS = 300
+_UNHEALTHY = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+_SYSTEM_PRIORITIES = {
+    "system-cluster-critical": 2_000_000_000,
+    "system-node-critical": 2_000_001_000,
+}
+_COMPUTE = ("cpu", "memory")
+
+
+class PodStrategy(Strategy):
+    """The hooks of Pods."""
+
+    has_generation = True
+    is_graceful = True
+    returns_deleted = True
+
+    def reset(self, resource: Resource, new: Object, old: Object | None, subresource: str) -> None:
+        """A binding writes the node and the condition that tells of it."""
+        if subresource != "binding":
+            super().reset(resource, new, old, subresource)
+
+    async def admit(
+        self, resource: Resource, new: Object, old: Object | None, subresource: str
+    ) -> None:
+        """Fill in a new Pod's account, priority, tolerations and first status."""
+        del subresource
+        if old is not None:
+            return
+        spec = new.get("spec")
+        if not isinstance(spec, dict):
+            return  # validation will say so
+        account = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
+        spec["serviceAccountName"] = spec["serviceAccount"] = account
+        self._prioritize(resource, new, spec)
+        _tolerate_unhealthy_nodes(spec)
+        status: Object = {"phase": "Pending", "qosClass": qos_class(spec)}
+        if spec.get("schedulingGates"):
+            status["conditions"] = [
+                {
+                    "type": "PodScheduled",
+                    "status": "False",
+                    "reason": "SchedulingGated",
+                    "message": "Scheduling is blocked due to non-empty scheduling gates",
+                    "lastProbeTime": None,
+                    "lastTransitionTime": clock.timestamp(),
+                }
+            ]
+        new["status"] = status
+
+    def _prioritize(self, resource: Resource, new: Object, spec: Object) -> None:
+        named = spec.get("priorityClassName")
+        if named and named not in _SYSTEM_PRIORITIES:
+            # PriorityClasses are not served yet, so none other exists.
+            raise failures.forbidden(
+                resource,
+                new["metadata"].get("name", ""),
+                f"no PriorityClass with name {named} was found",
+            )
+        spec["priority"] = _SYSTEM_PRIORITIES.get(named or "", 0)
+        spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+
+    def grace_seconds(self, obj: Object, asked: int | None) -> int:
+        """Return what was asked for or the Pod's own grace; nothing where no node runs it."""
+        spec, status = obj.get("spec") or {}, obj.get("status") or {}
+        if not spec.get("nodeName") or status.get("phase") in ("Failed", "Succeeded"):
+            return 0
+        period = asked if asked is not None else spec.get("terminationGracePeriodSeconds", 0)
+        return period if period >= 0 else 1
+
+
+def _tolerate_unhealthy_nodes(spec: Object) -> None:
+    """Let a Pod stay for a while on a node that is gone, unless it says how long itself."""
+    tolerations = list(spec.get("tolerations") or ())
+    for taint in _UNHEALTHY:
+        if not any(_tolerates(one, taint) for one in tolerations):
+            tolerations.append(
+                {
+                    "key": taint,
+                    "operator": "Exists",
+                    "effect": "NoExecute",
+                    "tolerationSeconds": TOLERATED_SECONDS,
+                }
+            )
+    spec["tolerations"] = tolerations
+
+
+def _tolerates(toleration: Mapping[str, Any], taint: str) -> bool:
+    return toleration.get("key", "") in (taint, "") and toleration.get("effect", "") in (
+        "NoExecute",
+        "",
+    )
+
+
+def qos_class(spec: Mapping[str, Any]) -> str:
+    """Return Guaranteed, Burstable or BestEffort, from what the containers ask for."""
+    asked = False
+    guaranteed = True
+    for container in _containers(spec):
+        resources = container.get("resources") or {}
+        requests, limits = _amounts(resources, "requests"), _amounts(resources, "limits")
+        if requests or limits:
+            asked = True
+        for name in _COMPUTE:
+            limit = limits.get(name)
+            if not limit or requests.get(name, limit) != limit:
+                guaranteed = False
+    if not asked:
+        return "BestEffort"
+    return "Guaranteed" if guaranteed else "Burstable"
+
+
+def _containers(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for name in ("containers", "initContainers"):
+        for container in spec.get(name) or ():
+            if isinstance(container, dict):
+                yield container
+
+
+def _amounts(resources: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the compute amounts that are not zero; what is no quantity is left to validation."""
+    found = {}
+    for key, text in (resources.get(name) or {}).items():
+        if key not in _COMPUTE:
+            continue
+        try:
+            amount = quantity.parse(str(text))
+        except ValueError:
+            continue
+        if amount:
+            found[key] = amount
+    return found

@@ -1,0 +1,34 @@
+"""Which strategy each built-in kind has.
+
+On the ring: [HTTP > **server** > storage].
+"""
+
+from collections.abc import Mapping
+
+from arubeki.server.admission import kinds
+from arubeki.server.admission.pods import PodStrategy
+from arubeki.server.admission.services import ServiceStrategy
+from arubeki.server.admission.strategy import Strategy, WithGeneration
+from arubeki.server.custom.strategy import DefinitionStrategy
+
+
+def built_in(
+    services: ServiceStrategy, definitions: DefinitionStrategy
+) -> Mapping[tuple[str, str], Strategy]:
+    """Return the strategies by (group, kind); a kind without particulars has no entry."""
+    return {
+        ("", "Endpoints"): kinds.EndpointsStrategy(),
+        ("", "Event"): kinds.EventStrategy(),
+        ("", "Namespace"): kinds.NamespaceStrategy(),
+        ("", "Node"): kinds.NodeStrategy(),
+        ("", "Pod"): PodStrategy(),
+        ("", "Secret"): kinds.SecretStrategy(),
+        ("", "Service"): services,
+        ("", "ServiceAccount"): kinds.ServiceAccountStrategy(),
+        ("apps", "Deployment"): WithGeneration(),
+        ("apps", "ReplicaSet"): WithGeneration(),
+        ("apiextensions.k8s.io", "CustomResourceDefinition"): definitions,
+        ("coordination.k8s.io", "Lease"): kinds.LeaseStrategy(),
+        ("discovery.k8s.io", "EndpointSlice"): kinds.EndpointSliceStrategy(),
+        ("events.k8s.io", "Event"): kinds.EventStrategy(),
+    }

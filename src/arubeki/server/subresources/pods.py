@@ -1,0 +1,186 @@
+"""What is done to a Pod beside writing it: bind it to a node, evict it, read its logs.
+
+On the ring: [HTTP > **server** > storage].
+Source: kubernetes pkg/registry/core/pod/storage/{storage,eviction}.go, pkg/registry/core/pod/rest.
+"""
+
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+from arubeki import clock
+from arubeki.api import fields
+from arubeki.api.fields import FieldError
+from arubeki.api.objects import set_condition
+from arubeki.errors import BadRequest, InternalError
+from arubeki.net.message import Answer, Request, Response
+from arubeki.server import conform, decoding, failures, wire
+from arubeki.server.core import Call
+from arubeki.server.negotiation import answer_json
+from arubeki.server.verbs.deletion import checked_options, delete_object
+from arubeki.server.verbs.options import whole_number, write_options
+from arubeki.server.verbs.write import current, ensure_namespace, update_object
+
+Object = dict[str, Any]
+
+_SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+
+
+async def bind(call: Call) -> Response:
+    """Assign a Pod to a node. The call may be `pods/x/binding` or a create of `bindings`."""
+    options = write_options(call, "CreateOptions")
+    binding, _ = decoding.decode_body(call)
+    decoding.address(call, binding, expect_name=bool(call.name))
+    conform.drop_nulls(binding)
+    metadata = binding["metadata"]
+    name = call.name or metadata.get("name")
+    target = binding.get("target")
+    if not isinstance(name, str) or not isinstance(target, dict):
+        raise _refused(str(name or ""), FieldError.required("target.name"))
+    if target.get("kind") not in (None, "", "Node"):
+        kinds = ("Node", "<empty>")
+        raise _refused(name, FieldError.not_supported("target.kind", target["kind"], kinds))
+    node = target.get("name")
+    if not isinstance(node, str) or not node:
+        raise _refused(name, FieldError.required("target.name"))
+    pods = call.core.registry.find("", "v1", "pods")
+    assert pods is not None
+    on_pod = replace(call, resource=pods, name=name, verb="update", subresource="binding")
+    await ensure_namespace(on_pod, name)
+
+    def change(pod: Object) -> Object:
+        return _bound(on_pod, pod, node, metadata)
+
+    await update_object(on_pod, change, options)
+    return answer_json(wire.encode_json(_SUCCESS), 201)
+
+
+def _refused(name: str, fault: FieldError) -> Exception:
+    return fields.invalid("", "Binding", name, [fault])
+
+
+def _bound(call: Call, pod: Object, node: str, binding: Object) -> Object:
+    """Return `pod` (changed in place) on its node. Raises: Conflict."""
+    metadata, spec = pod["metadata"], pod["spec"]
+    for field in ("uid", "resourceVersion"):
+        if binding.get(field):
+            metadata[field] = binding[field]
+    if "deletionTimestamp" in metadata:
+        why = f"pod {call.name} is being deleted, cannot be assigned to a host"
+        raise failures.conflict(call.resource, call.name, why)
+    if spec.get("nodeName"):
+        why = f'pod {call.name} is already assigned to node "{spec["nodeName"]}"'
+        raise failures.conflict(call.resource, call.name, why)
+    if spec.get("schedulingGates"):
+        why = f"pod {call.name} has non-empty .spec.schedulingGates"
+        raise failures.conflict(call.resource, call.name, why)
+    spec["nodeName"] = node
+    for name in ("annotations", "labels"):
+        given = binding.get(name)
+        if isinstance(given, dict) and given:
+            metadata[name] = {**(metadata.get(name) or {}), **given}
+    status = pod.setdefault("status", {})
+    condition = {"type": "PodScheduled", "status": "True", "lastProbeTime": None}
+    conditions = list(status.get("conditions") or ())
+    status["conditions"] = set_condition(conditions, condition, clock.timestamp())
+    return pod
+
+
+async def evict(call: Call) -> Response:
+    """Delete a Pod, unless a budget forbids; there are no budgets yet."""
+    options = write_options(call, "CreateOptions")
+    eviction, _ = decoding.decode_body(call)
+    if eviction.get("apiVersion") == "policy/v1beta1":
+        eviction["apiVersion"] = "policy/v1"
+    decoding.address(call, eviction, expect_name=True)
+    given = eviction.get("deleteOptions") or {}
+    if not isinstance(given, dict):
+        raise BadRequest("deleteOptions must be an object")
+    deletion = checked_options(given)
+    deletion.dry_run = deletion.dry_run or options.dry_run
+    await delete_object(replace(call, subresource="", verb="delete"), deletion)
+    return answer_json(wire.encode_json(_SUCCESS), 201)
+
+
+_LOG_FLAGS = ("follow", "previous", "timestamps")
+_LOG_NUMBERS = {"tailLines": 0, "limitBytes": 1, "sinceSeconds": 1}
+
+
+async def log(call: Call) -> Answer:
+    """Answer what a container has written, from the node that runs it."""
+    entry = await call.core.storage.get(call.resource.key(call.namespace, call.name))
+    if entry is None:
+        raise failures.not_found(call.resource, call.name)
+    pod = current(call, entry)
+    query = _log_query(call)
+    container = _container(call, pod)
+    node_name = pod["spec"].get("nodeName")
+    if not node_name:
+        # Source: pkg/registry/core/pod/strategy.go LogLocation: no host yet is no content.
+        return Response(204)
+    node = call.core.nodes(node_name)
+    if node is None:
+        raise InternalError(f'the node "{node_name}" cannot be reached')
+    path = f"/containerLogs/{call.namespace}/{call.name}/{container}"
+    return await node(Request("GET", path, urlencode(query), user=call.user))
+
+
+def _log_query(call: Call) -> dict[str, str]:
+    """Return the options for the node. Raises: Invalid."""
+    query = {name: "true" for name in _LOG_FLAGS if call.flag(name)}
+    faults = []
+    for name, least in _LOG_NUMBERS.items():
+        number = whole_number(call, name)
+        if number is None:
+            continue
+        if number < least:
+            why = (
+                f"must be greater than or equal to {least}"
+                if not least
+                else "must be greater than 0"
+            )
+            faults.append(FieldError.invalid(name, number, why))
+        query[name] = str(number)
+    since = call.parameter("sinceTime")
+    if since:
+        try:
+            clock.parse_timestamp(since)
+        except ValueError as error:
+            raise BadRequest(f"sinceTime: {error}") from error
+        query["sinceTime"] = since
+        if "sinceSeconds" in query:
+            why = "at most one of `sinceTime` or `sinceSeconds` may be specified"
+            faults.append(FieldError.forbidden("", why))
+    stream = call.parameter("stream")
+    if stream:
+        supported = ("All", "Stderr", "Stdout")
+        if stream not in supported:
+            faults.append(FieldError.not_supported("stream", stream, supported))
+        query["stream"] = stream
+    if faults:
+        raise fields.invalid("", "PodLogOptions", call.name, faults)
+    return query
+
+
+def _container(call: Call, pod: Object) -> str:
+    """Return the container asked for, or the only one. Raises: BadRequest."""
+    spec = pod["spec"]
+    main = [one["name"] for one in spec.get("containers") or ()]
+    init = [one["name"] for one in spec.get("initContainers") or ()]
+    ephemeral = [one["name"] for one in spec.get("ephemeralContainers") or ()]
+    asked = call.parameter("container")
+    if asked:
+        if asked not in (*main, *init, *ephemeral):
+            raise BadRequest(f"container {asked} is not valid for pod {call.name}")
+        return asked
+    annotations = pod["metadata"].get("annotations") or {}
+    preferred = annotations.get("kubectl.kubernetes.io/default-container")
+    if len(main) == 1 and not init and not ephemeral:
+        return str(main[0])
+    if preferred in main:
+        return str(preferred)
+    listed = f"a container name must be specified for pod {call.name}, choose one of: "
+    listed += f"[{' '.join(main)}]"
+    if init:
+        listed += f" or one of the init containers: [{' '.join(init)}]"
+    raise BadRequest(listed)
