@@ -147,7 +147,7 @@ def schema(
     definition = definitions[name]
     place, _, kind = short(name).rpartition(".")
     package = packages.get(place)
-    fields = {one.json: (one, home) for one, home in flat_fields(kind, place, packages)}
+    fields = {one.json: (one, home, where) for one, home, where in flat(kind, place, packages)}
     required = set(definition.get("required", ()))
     found = {}
     for key, node in definition.get("properties", {}).items():
@@ -155,31 +155,34 @@ def schema(
         if key in required:
             words.append("required")
         if key in fields and package:
-            one, home = fields[key]
+            one, home, where = fields[key]
             if (default := gosource.default_of(one, packages[home])) is not None:
                 words.append(f"default={default}")
             go = go_name(one.type, home)
             if go != expected_go_name(words[0]):
                 words.append(f"go={go}")
+            if where:
+                words.append(f"in={where}")
         found[key] = " ".join(words)
     if definition.get("x-kubernetes-map-type") == "atomic":
         found[""] = "atomic"
     return found
 
 
-def flat_fields(
+def flat(
     struct: str, place: str, packages: dict[str, gosource.GoPackage]
-) -> list[tuple[gosource.GoField, str]]:
-    """Return a struct's fields as JSON shows them, inlined ones in place, with their package."""
-    found: list[tuple[gosource.GoField, str]] = []
+) -> list[tuple[gosource.GoField, str, str]]:
+    """Return a struct's fields as JSON shows them, with their package and the struct inlined."""
+    found: list[tuple[gosource.GoField, str, str]] = []
     package = packages.get(place)
     for one in package.structs.get(struct, ()) if package else ():
         if one.json:
-            found.append((one, place))
+            found.append((one, place, ""))
         else:
             qualifier, _, inner = one.type.lstrip("*").rpartition(".")
             home = {"": place, "metav1": "meta.v1", "v1": "core.v1"}[qualifier]
-            found += flat_fields(inner, home, packages)
+            where = "" if inner == "TypeMeta" else inner
+            found += [(field, at, where) for field, at, _ in flat(inner, home, packages)]
     return found
 
 

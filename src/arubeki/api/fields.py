@@ -72,14 +72,16 @@ class FieldError:
     def too_long(path: str, limit: int) -> "FieldError":
         """The text, or the sum of texts, is over its limit in bytes."""
         return FieldError(
-            path, "FieldValueTooLong", f"Too long: may not be more than {limit} bytes"
+            path, "FieldValueTooLong", f"Too long: may not be more than {_count(limit, 'byte')}"
         )
 
     @staticmethod
     def too_many(path: str, actual: int, limit: int) -> "FieldError":
         """The list has too many items."""
         return FieldError(
-            path, "FieldValueTooMany", f"Too many: {actual}: must have at most {limit} items"
+            path,
+            "FieldValueTooMany",
+            f"Too many: {actual}: must have at most {_count(limit, 'item')}",
         )
 
 
@@ -103,7 +105,29 @@ def invalid(group: str, kind: str, name: str, faults: Sequence[FieldError]) -> I
 
 def shown(value: Any) -> str:
     """Return a value as error messages show it: text quoted, structures as JSON."""
+    if isinstance(value, float):
+        return _shown_float(value)
     return msgspec.json.encode(value).decode()
+
+
+def _shown_float(value: float) -> str:
+    """Return a float64 as Go's %v prints it: 1.5, 3, 1e+06."""
+    text = repr(value)
+    mantissa, _, power = text.partition("e")
+    if not power:
+        whole, _, fraction = text.removeprefix("-").partition(".")
+        if len(whole) <= 6:
+            return text.removesuffix(".0")
+        digits = (whole + fraction.removesuffix("0")).rstrip("0")
+        power = str(len(whole) - 1)
+        mantissa = ("-" if value < 0 else "") + digits[0] + "." + digits[1:]
+    sign = "-" if power.startswith("-") else "+"
+    mantissa = mantissa.removesuffix(".0").removesuffix(".")
+    return f"{mantissa}e{sign}{power.lstrip('+-').rjust(2, '0')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _joined(head: str, detail: str) -> str:

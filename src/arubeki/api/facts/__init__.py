@@ -8,7 +8,8 @@ definition is a map from field name to a type and words, for example:
 Types are `string`, `bytes`, `time`, `int32`, `int64`, `double`, `bool`, `object`, the name of a
 definition, `[]T` and `{}T` (a map with text keys). Words: `list=`, `keys=`, `atomic` (a map that is
 one value to server-side apply), `merge=` and `strategy=` (strategic merge), `required`,
-`default=` (JSON) and `go=` (the Go type where it does not follow). The field "" speaks of the
+`default=` (JSON), `go=` (the Go type where it does not follow) and `in=` (the Go struct whose
+fields are inlined here). The field "" speaks of the
 definition itself. Nodes are compiled when first asked for and shared, so that recursive
 definitions end.
 
@@ -196,7 +197,8 @@ def _copy(node: Schema) -> Schema:
     """Return a node that differs where a field says more than its type; what is below is shared."""
     copied = Schema()
     for attribute in Schema.__slots__:
-        setattr(copied, attribute, getattr(node, attribute))
+        if attribute != "walks":
+            setattr(copied, attribute, getattr(node, attribute))
     return copied
 
 
@@ -228,6 +230,10 @@ def _set_go_type(node: Schema, value: str) -> None:
     node.go_type = value
 
 
+def _set_inlined(node: Schema, value: str) -> None:
+    node.inlined = value
+
+
 _SETTERS = {
     "list": _set_list_type,
     "keys": _set_list_keys,
@@ -236,4 +242,5 @@ _SETTERS = {
     "strategy": _set_merge_strategy,
     "default": _set_default,
     "go": _set_go_type,
+    "in": _set_inlined,
 }

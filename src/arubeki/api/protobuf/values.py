@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from arubeki.api import quantity
 from arubeki.api.protobuf.wire import DEPTH_LIMIT, Malformed, fields, signed
 
 Read = Callable[[str, bytes], Any]
@@ -92,8 +93,6 @@ def _micro_time(raw: bytes, _: Read) -> str | None:
 
 
 def _quantity(raw: bytes, _: Read) -> str:
-    from arubeki.api import quantity
-
     found = "0"
     for number, wire_type, value in fields(raw):
         if number == 1:
