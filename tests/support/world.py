@@ -59,7 +59,8 @@ class World:
     async def objects(self):
         """Return all that is stored, parsed."""
         entries = (await self.storage.range("/registry/")).entries
-        return [json.loads(entry.value) for entry in entries]
+        found = [json.loads(entry.value) for entry in entries]
+        return [one for one in found if "kind" in one]  # the server's own notes have none
 
     async def state(self, ignore=("Event", "Lease")):
         """Return all that is stored, without what differs from run to run: for comparison."""

@@ -13,7 +13,7 @@ here but the declaration.
 On the ring: [informer > workqueue > **reconcile** > client].
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Iterable, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from arubeki.api import names
@@ -35,7 +35,7 @@ from arubeki.runtime.shape import key_of, kind_of
 T = TypeVar("T", bound="Object | Dynamic")
 S = TypeVar("S", bound="Object | Dynamic")
 
-Reconcile: TypeAlias = Callable[[T, Context[T]], Awaitable[Again | None]]
+Reconcile: TypeAlias = Callable[[T, Context[T]], Coroutine[Any, Any, Again | None]]
 """`async def reconcile(obj, ctx) -> None` (or `-> Again | None`)."""
 MapObject: TypeAlias = Callable[[S, Lookup], Iterable[Any]]
 """From a watched object to those it concerns: objects of the controller's kind, or their `Key`s."""

@@ -148,7 +148,6 @@ class Controller(Generic[K]):
         self._env: Environment | None = None
         self._trace = Trace(1)
         self._count = 0
-        self._failed_last: set[K] = set()
 
     # Declaring.
 
@@ -201,7 +200,12 @@ class Controller(Generic[K]):
     # Life; the manager calls these.
 
     def bind(self, env: Environment, trace: Trace) -> None:
-        """Take the environment, and hook into the informers, which are not started yet."""
+        """Take the environment, and hook into the informers, which are not started yet.
+
+        Raises: ConfigError when another manager has this controller: make a new one for each.
+        """
+        if self._env is not None:
+            raise ConfigError(f"controller {self.name} belongs to a manager already")
         self._env, self._trace = env, trace
         for watching in self.watchings:
             self._hook(watching, env)
@@ -262,10 +266,9 @@ class Controller(Generic[K]):
                 return
             # Both, since a change may move an object from one owner to another.
             keys: dict[K, None] = {}
-            for obj in (change.old, change.new):
-                if obj is not None and (obj is not change.new or change.new is not change.old):
-                    keys.update(dict.fromkeys(mapper(obj)))
-            if change.new is not None and change.new is change.old:
+            if change.old is not None and change.old is not change.new:
+                keys.update(dict.fromkeys(mapper(change.old)))
+            if change.new is not None:
                 keys.update(dict.fromkeys(mapper(change.new)))
             if not keys:
                 return
@@ -327,11 +330,11 @@ class Controller(Generic[K]):
         began = clock.monotonic()
         try:
             await self._judged(item.key, Session(env, item.key, record))
+            await env.recorder.flush()
         except asyncio.CancelledError:
             record.result = "stopped"
             raise
         finally:
-            await env.recorder.flush() if record.result != "stopped" else None
             record.duration_seconds = clock.monotonic() - began
             self._trace.add(record)
 
@@ -346,7 +349,10 @@ class Controller(Generic[K]):
             record.result, record.error = "terminal", _line(refusal)
             session.log.error("not tried again until something changes: %s", refusal)
             return
-        except Exception as failure:
+        except (Exception, asyncio.CancelledError) as failure:
+            task = asyncio.current_task()
+            if isinstance(failure, asyncio.CancelledError) and task and task.cancelling():
+                raise  # we are being stopped; otherwise something that the run awaited was
             self.errors += 1
             is_panic = not isinstance(failure, ArubekiError)
             self.panics += is_panic

@@ -87,6 +87,8 @@ class Recorder:
                 await self._send(what, obj)
             except (ApiError, TransportError) as failure:
                 logger.warning("an Event about %s could not be written: %s", key_of(obj), failure)
+            except Exception:
+                logger.exception("an Event about %s could not be made", key_of(obj))
 
     async def _send(self, what: _What, obj: Any) -> None:
         now = clock.now()

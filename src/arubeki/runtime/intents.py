@@ -76,6 +76,8 @@ class Intents:
             if fields is None or live.raw is None or not self._is_last_intent(target, body, live):
                 return False
             self.remember(key, target, body, live)
+            if len(live.marks) == 1:
+                live.raw = None  # it has told all it could
             return True
         if known.digest != hash(body) or known.uid != live.uid:
             return False

@@ -80,6 +80,13 @@ class Context(Session, Generic[T]):
                 "an owner must be in the same namespace\n"
                 "help: apply it with owned=False and delete it in a cleanup"
             )
+        if found.namespaced and not key.namespace:
+            raise ConfigError(f"{found.kind} {key.name} needs a namespace: its owner has none")
+        if revision_text_of(filled):
+            raise ConfigError(
+                f"{found.kind} {key} is a live object (it has a resourceVersion)\n"
+                "help: apply an object that says only what you want: every field in it becomes yours"
+            )
         self.applied.add((found.group, found.kind, key))
         body = encode(filled)
         return await self.apply_bytes(type(obj), key, body, subresource=subresource, force=force)
