@@ -218,7 +218,7 @@ class Writer:
             lines.append("from arubeki.api.objects import Kind")
         imported = [f"{name} as {alias(name)}" for name in sorted(self.imports)]
         lines += [f"from arubeki.kinds import {name}" for name in imported]
-        base = ["Object"] * ("Object" in self.uses) + ["concealed"] * ("concealed(" in body)
+        base = [name for name in ("Confidential", "Object") if f"({name})" in body]
         if base:
             lines.append(f"from arubeki.kinds.base import {', '.join(base)}")
         model += ["empty"] * ("empty(" in body) + ["required"] * ("required(" in body)
@@ -245,19 +245,16 @@ class Writer:
         if kind is not None:
             bare = [wire for wire in bare if wire not in ("apiVersion", "kind", "metadata")]
         renamed = {attribute(wire): wire for wire in bare if attribute(wire) != wire}
-        base = "Object" if kind is not None else "Model"
+        base = "Confidential" if name in SECRET_FIELDS else "Object" if kind else "Model"
         header = f"{base}, rename={renamed!r}" if renamed else base
         lines = [f"class {short(name)}({header}):"]
         if kind is not None:
             self.uses |= {"Object", "ClassVar"}
             lines.append(f"    KIND: ClassVar[Kind] = {kind}\n")
+        if name in SECRET_FIELDS:
+            lines.append(f"    CONCEALED: ClassVar[tuple[str, ...]] = {SECRET_FIELDS[name]!r}\n")
         for wire in sorted(bare):
             lines.append(self.write_field(name, wire, wire in schema.get("required", ())))
-        if name in SECRET_FIELDS:
-            hidden = ", ".join(f'"{one}"' for one in SECRET_FIELDS[name])
-            lines.append(
-                f"\n    def __repr__(self) -> str:\n        return concealed(self, {hidden})"
-            )
         if len(lines) == 1:
             lines.append("    pass")
         self.known.add(short(name))

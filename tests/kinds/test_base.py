@@ -135,7 +135,8 @@ def test_a_secret_does_not_show_its_values() -> None:
         data={"key": b"hunter2"},
         stringData={"other": "hunter3"},
     )
-    for text in (repr(secret), str(secret), f"{secret}", repr([secret])):
+    printed = repr(list(secret.__rich_repr__()))
+    for text in (repr(secret), str(secret), f"{secret}", repr([secret]), printed):
         assert "hunter" not in text
         assert "key" in text
 

@@ -134,6 +134,25 @@ class Object(Face, Model):
         return self.metadata
 
 
+class Confidential(Object):
+    """An object that shows the keys but never the values of its `CONCEALED` maps.
+
+    A repr ends in logs, in tracebacks and in test reports.
+    """
+
+    CONCEALED: ClassVar[tuple[str, ...]] = ()
+
+    def __repr__(self) -> str:
+        """`Secret(metadata=..., data=('password',))`."""
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Return the same for printers that take objects apart."""
+        concealed = [(field, tuple(getattr(self, field) or ())) for field in self.CONCEALED]
+        return [("metadata", self.metadata), *concealed]
+
+
 class Resource(Object, Generic[S, T]):
     """A kind that its users define: `class View(Resource[Spec, Status]): ...` under `@crd(...)`.
 
@@ -156,12 +175,6 @@ class Resource(Object, Generic[S, T]):
                 spec, status = get_args(base)
                 cls.SPEC = spec
                 cls.STATUS = None if status in (None, type(None)) else status
-
-
-def concealed(obj: Object, *fields: str) -> str:
-    """Return the repr of an object without the values of its secret maps: only their keys show."""
-    shown = {field: tuple(getattr(obj, field) or ()) for field in fields}
-    return f"{type(obj).__name__}(metadata={obj.metadata!r}, keys={shown!r})"
 
 
 def _read_parts() -> None:

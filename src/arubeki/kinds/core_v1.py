@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from arubeki.api.objects import Kind
 from arubeki.kinds import meta_v1 as meta
-from arubeki.kinds.base import Object, concealed
+from arubeki.kinds.base import Confidential, Object
 from arubeki.kinds.model import UNSET, Model, UnsetType, empty, required
 
 __all__ = [
@@ -1777,16 +1777,15 @@ class ResourceQuota(Object):
     status: ResourceQuotaStatus = empty(ResourceQuotaStatus)
 
 
-class Secret(Object):
+class Secret(Confidential):
     KIND: ClassVar[Kind] = Kind("", "v1", "Secret", "secrets")
+
+    CONCEALED: ClassVar[tuple[str, ...]] = ("data", "stringData")
 
     data: Mapping[str, bytes] | UnsetType = UNSET
     immutable: bool | UnsetType = UNSET
     stringData: Mapping[str, str] | UnsetType = UNSET
     type: str | UnsetType = UNSET
-
-    def __repr__(self) -> str:
-        return concealed(self, "data", "stringData")
 
 
 class ServicePort(Model):

@@ -167,18 +167,20 @@ def _constant(value: Any) -> Callable[[], Any]:
 
 def _field_names(namespace: Mapping[str, Any]) -> list[str]:
     """Return the annotated names of a class body, without class variables."""
+    annotations = _annotations(namespace)
+    return [name for name, hint in annotations.items() if not _is_class_variable(hint)]
+
+
+def _annotations(namespace: Mapping[str, Any]) -> Mapping[str, Any]:
     if sys.version_info >= (3, 14):
         import annotationlib
 
         annotate = annotationlib.get_annotate_from_class_namespace(namespace)
-        if annotate is None:
-            return []
-        annotations = annotationlib.call_annotate_function(
-            annotate, annotationlib.Format.FORWARDREF
-        )
-    else:
-        annotations = namespace.get("__annotations__", {})
-    return [name for name, hint in annotations.items() if not _is_class_variable(hint)]
+        if annotate is not None:
+            form = annotationlib.Format.FORWARDREF
+            return annotationlib.call_annotate_function(annotate, form)
+    found: Mapping[str, Any] = namespace.get("__annotations__", {})
+    return found
 
 
 def _is_class_variable(hint: Any) -> bool:
