@@ -1,35 +1,17 @@
 """Kubernetes' programming model, in Python: write controllers, run them, check them.
 
 The public face. Names are loaded when first used, so that importing the package costs next to
-nothing; typed resources are imported from `arubeki.kinds.core_v1` and its siblings.
+nothing; `__init__.pyi` tells editors and type checkers what they are. Typed resources are imported
+from `arubeki.kinds.core_v1` and its siblings.
 """
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from arubeki.client.client import Client
-    from arubeki.cluster import Cluster
-    from arubeki.errors import (
-        ApiError,
-        ArubekiError,
-        CheckFailed,
-        ConfigError,
-        Conflict,
-        NotFound,
-        Terminal,
-        TransportError,
-    )
-    from arubeki.kinds.base import Dynamic, Model, Resource
-    from arubeki.kinds.crd import Conditions, crd, field, manifest
-    from arubeki.runtime.app import App
-    from arubeki.runtime.manager import Manager
-    from arubeki.runtime.reconcile import Again, Context
+from typing import Any
 
 __version__ = "0.1.0"
 
 # Public name -> the module that has it.
 _HOMES = {
-    "Again": "arubeki.runtime.reconcile",
+    "Again": "arubeki.runtime.results",
     "ApiError": "arubeki.errors",
     "App": "arubeki.runtime.app",
     "ArubekiError": "arubeki.errors",

@@ -142,6 +142,7 @@ class Controller(Generic[K]):
         self._every_seconds = every_seconds
         self._sources: list[Callable[[], AsyncIterator[K]]] = []
         self._indexes: list[tuple[Any, str, Callable[[Any], Iterable[Hashable]]]] = []
+        self._observers: list[tuple[Any, Callable[[Change[Any]], None]]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._informers: list[Informer[Any]] = []
         self._removers: list[Callable[[], None]] = []
@@ -170,6 +171,14 @@ class Controller(Generic[K]):
         self.watchings.append(watching)
         if self._env is not None:
             self._hook(watching, self._env)
+
+    def observe(self, kind: Any, observer: Callable[[Change[Any]], None]) -> None:
+        """Tell `observer` of every change of a kind, before any key that it wakes is looked at.
+
+        For a picture that is too costly to draw anew in each run (what is free on each node). It must
+        be drawn from the caches alone, so that a restart draws the same.
+        """
+        self._observers.append((kind, observer))
 
     def unwatch(self, kind: Any) -> None:
         """Watch a kind no more: it is not served any longer. Its caches are dropped."""
@@ -209,6 +218,9 @@ class Controller(Generic[K]):
         self._env, self._trace = env, trace
         for watching in self.watchings:
             self._hook(watching, env)
+        for kind, observer in self._observers:
+            informer = env.declared.get(kind) or env.informers.of(kind)
+            self._removers.append(informer.add_handler(observer))
         for kind, name, function in self._indexes:
             informer = env.declared.get(kind) or env.informers.of(kind)
             informer.add_index(env.index_name(name), function)
