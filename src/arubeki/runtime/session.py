@@ -250,6 +250,24 @@ class Session:
         )
         return self._entry(kind, data).object
 
+    async def post(
+        self, obj: "Object | Dynamic", subresource: str, body: Mapping[str, Any]
+    ) -> None:
+        """Create a subresource that is a deed (`binding`, `eviction`) on an object.
+
+        Raises: NotFound, Conflict, and any other ApiError.
+        """
+        key = key_of(obj)
+        await self._write(
+            subresource,
+            kind_of(type(obj)),
+            "POST",
+            key.namespace,
+            key.name,
+            subresource=subresource,
+            body=msgspec.json.encode(body),
+        )
+
     async def delete(
         self,
         obj: "Object | Dynamic",
