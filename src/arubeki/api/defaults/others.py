@@ -1,0 +1,121 @@
+"""Defaults of the small groups.
+
+Pure: no I/O, no clock.
+Source: kubernetes pkg/apis/{admissionregistration,authentication,discovery,networking,rbac,
+scheduling,storage}/v1/defaults.go, apiextensions-apiserver pkg/apis/apiextensions/v1/defaults.go.
+"""
+
+from typing import Any
+
+from arubeki.api.defaults.fill import empty, struct, unset
+
+_RBAC = "rbac.authorization.k8s.io"
+_WEBHOOK_SECONDS = 10
+_TOKEN_SECONDS = 3600
+_HTTPS = 443
+
+
+def custom_resource_definition(obj: dict[str, Any]) -> None:
+    """Fill in the names, the conversion and the stored version of a CustomResourceDefinition."""
+    spec = struct(obj, "spec")
+    names = struct(spec, "names")
+    if kind := names.get("kind"):
+        empty(names, "singular", kind.lower())
+        empty(names, "listKind", f"{kind}List")
+    conversion = spec.setdefault("conversion", {"strategy": "None"})
+    _service_port(conversion.get("webhook", {}).get("clientConfig", {}))
+    status = struct(obj, "status")
+    if not status.get("storedVersions"):
+        stored = [one.get("name", "") for one in spec.get("versions", ()) if one.get("storage")]
+        if stored:
+            status["storedVersions"] = stored[:1]
+
+
+def endpoint_slice(obj: dict[str, Any]) -> None:
+    """Fill in the ports of an EndpointSlice."""
+    for port in obj.get("ports", ()):
+        unset(port, "name", "")
+        unset(port, "protocol", "TCP")
+
+
+def validating_webhooks(obj: dict[str, Any]) -> None:
+    """Fill in a ValidatingWebhookConfiguration."""
+    for webhook in obj.get("webhooks", ()):
+        _webhook(webhook)
+
+
+def mutating_webhooks(obj: dict[str, Any]) -> None:
+    """Fill in a MutatingWebhookConfiguration."""
+    for webhook in obj.get("webhooks", ()):
+        _webhook(webhook)
+        unset(webhook, "reinvocationPolicy", "Never")
+
+
+def _webhook(webhook: dict[str, Any]) -> None:
+    unset(webhook, "failurePolicy", "Fail")
+    unset(webhook, "matchPolicy", "Equivalent")
+    unset(webhook, "namespaceSelector", {})
+    unset(webhook, "objectSelector", {})
+    unset(webhook, "timeoutSeconds", _WEBHOOK_SECONDS)
+    for rule in webhook.get("rules", ()):
+        unset(rule, "scope", "*")
+    _service_port(struct(webhook, "clientConfig"))
+
+
+def _service_port(client_config: dict[str, Any]) -> None:
+    if "service" in client_config:
+        unset(client_config["service"], "port", _HTTPS)
+
+
+def role_binding(obj: dict[str, Any]) -> None:
+    """Fill in the groups that a RoleBinding or ClusterRoleBinding refers to."""
+    empty(struct(obj, "roleRef"), "apiGroup", _RBAC)
+    for subject in obj.get("subjects", ()):
+        if subject.get("kind") in ("User", "Group"):
+            empty(subject, "apiGroup", _RBAC)
+
+
+def network_policy(obj: dict[str, Any]) -> None:
+    """Fill in a NetworkPolicy: it is about what comes in, and what goes out where it says so."""
+    spec = struct(obj, "spec")
+    struct(spec, "podSelector")
+    for rule in (*spec.get("ingress", ()), *spec.get("egress", ())):
+        for port in rule.get("ports", ()):
+            unset(port, "protocol", "TCP")
+    empty(spec, "policyTypes", ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"])
+
+
+def ingress_class(obj: dict[str, Any]) -> None:
+    """Fill in the scope of an IngressClass' parameters."""
+    parameters = struct(obj, "spec").get("parameters")
+    if parameters is not None:
+        unset(parameters, "scope", "Cluster")
+
+
+def priority_class(obj: dict[str, Any]) -> None:
+    """Fill in a PriorityClass."""
+    unset(obj, "preemptionPolicy", "PreemptLowerPriority")
+    unset(obj, "value", 0)
+
+
+def storage_class(obj: dict[str, Any]) -> None:
+    """Fill in a StorageClass."""
+    unset(obj, "reclaimPolicy", "Delete")
+    unset(obj, "volumeBindingMode", "Immediate")
+
+
+def csi_driver(obj: dict[str, Any]) -> None:
+    """Fill in a CSIDriver."""
+    spec = struct(obj, "spec")
+    unset(spec, "attachRequired", True)
+    unset(spec, "podInfoOnMount", False)
+    unset(spec, "storageCapacity", False)
+    unset(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType")
+    empty(spec, "volumeLifecycleModes", ["Persistent"])
+    unset(spec, "requiresRepublish", False)
+    unset(spec, "seLinuxMount", False)
+
+
+def token_request(obj: dict[str, Any]) -> None:
+    """Fill in a TokenRequest: a token lives for an hour."""
+    unset(struct(obj, "spec"), "expirationSeconds", _TOKEN_SECONDS)
