@@ -257,13 +257,13 @@ class Session:
 
         Raises: NotFound, Conflict, and any other ApiError.
         """
-        key = key_of(obj)
+        key, kind = key_of(obj), kind_of(type(obj))
         await self._write(
             subresource,
-            kind_of(type(obj)),
             "POST",
-            key.namespace,
-            key.name,
+            kind.path(*key, subresource),
+            kind,
+            key,
             subresource=subresource,
             body=msgspec.json.encode(body),
         )
