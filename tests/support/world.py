@@ -179,14 +179,22 @@ async def hold(build, act, *, prepare=None, settle_seconds=300.0, crashes=True):
     kinds = {"lost": Faults(drop=True), "told twice": Faults(duplicate=True)}
     for name, faults in kinds.items():
         ended = await _ended(build, act, prepare, faults, settle_seconds)
-        assert ended == expected, f"another end state with every event {name}"
+        assert ended == expected, f"with every event {name}: {_difference(expected, ended)}"
     for number in range(1, plain_faults.writes + 1) if crashes else ():
         for after in (False, True):
             faults = Faults(crash_at=number, crash_after=after)
             ended = await _ended(build, act, prepare, faults, settle_seconds)
             side = "after" if after else "before"
-            assert ended == expected, f"another end state when killed {side} write {number}"
+            where = f"when killed {side} write {number}"
+            assert ended == expected, f"{where}: {_difference(expected, ended)}"
     return expected, plain_faults.writes
+
+
+def _difference(expected, ended):
+    """Return what is only in one of the two end states."""
+    missing = [one for one in expected if one not in ended]
+    extra = [one for one in ended if one not in expected]
+    return f"another end state: missing {json.dumps(missing)}, instead {json.dumps(extra)}"
 
 
 async def _ended(build, act, prepare, faults, settle_seconds):
@@ -261,6 +269,10 @@ VOLATILE = {
     "lastProbeTime",
     "lastHeartbeatTime",
     "startTime",
+    # Drawn from what is free.
+    "clusterIP",
+    "clusterIPs",
+    "nodePort",
 }
 
 
