@@ -15,5 +15,8 @@ base64 (`Secret.data`) is `bytes`, a part without a type is plain JSON (`Any`). 
 declared: informers look at it in the bytes. Unknown fields are ignored, which is safe because typed
 objects are applied and never PUT back.
 
+Type checkers demand what the server requires of whole objects. An intent that shall leave such a
+field to another manager takes it back: `spec.evolve(selector=UNSET)`.
+
 On the ring: what informers keep, reconcilers read and `apply` sends.
 """
