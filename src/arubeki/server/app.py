@@ -90,7 +90,7 @@ class App:
         self.settings = settings or Settings()
         self.readiness: dict[str, probes.Check] = {"storage": self._storage_state}
         self._access = access
-        self._core = Core(storage, self.registry, self.settings, nodes or {}.get, Hubs(storage))
+        self._core = Core(storage, self.registry, self.settings, nodes or _no_node, Hubs(storage))
         definitions = self.registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions")
         assert definitions is not None
         self._definitions = Definitions(self._core, definitions)
@@ -197,6 +197,10 @@ class App:
 
     def _storage_state(self) -> str:
         return "" if self._started else "not started"
+
+
+def _no_node(_: str) -> None:
+    """Find no node: a server without any."""
 
 
 __all__ = ["App", "Settings"]
