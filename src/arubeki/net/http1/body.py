@@ -49,6 +49,8 @@ def tls_batches(head: bytes, body: bytes | Iterable[bytes]) -> Iterator[Batch]:
 def _pieces(body: bytes | Iterable[bytes], limit: int) -> Iterator[bytes | memoryview]:
     """Yield the body's parts, the long ones in slices that copy nothing."""
     for part in (body,) if isinstance(body, bytes) else body:
+        if not part:
+            continue
         if len(part) <= limit:
             yield part
         else:

@@ -171,8 +171,10 @@ class Connection(asyncio.Protocol):
         """The deadline has passed."""
         self.deadline = inf
         reader = self._reader
-        if self._is_lingering or self._is_paused or self.transport.is_closing():
+        if self._is_paused or self.transport.is_closing():
             self.transport.abort()
+        elif self._is_lingering:
+            self._close()
         elif reader is None or self._is_busy:
             return
         elif reader.stage != IDLE:
