@@ -51,6 +51,8 @@ def changed_fields(old: Any, new: Any) -> tuple[str, ...]:
 
     What changes with every write (resourceVersion, managedFields) is left out.
     """
+    if old is new:
+        return ()
     found = []
     for name in _differing(old, new):
         if name == "metadata":

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from arubeki.runtime.cache import Key
+from arubeki.runtime.cause import changed_fields
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Change(Generic[T]):
     """What happened to an object: it came (`old` is None), changed, or went (`new` is None).
 
     `old` is what handlers were told last. `initial`: it is part of the first list; `old is new`: it
-    is a resync, or the server said it twice.
+    is a resync, or the server said it twice. Nobody changes it.
     """
 
     key: Key
@@ -25,6 +26,15 @@ class Change(Generic[T]):
     new: T | None
     revision: int = 0
     initial: bool = False
+    _fields: tuple[str, ...] | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Which parts differ ("spec", "metadata.labels"), found once for all who are told."""
+        if self._fields is None:
+            is_both = self.old is not None and self.new is not None
+            self._fields = changed_fields(self.old, self.new) if is_both else ()
+        return self._fields
 
     @property
     def object(self) -> T:

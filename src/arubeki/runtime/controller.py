@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from arubeki import clock
 from arubeki.errors import ArubekiError, ConfigError, Conflict, Terminal, TimedOut
 from arubeki.runtime.cache import Key
-from arubeki.runtime.cause import Cause, changed_fields
+from arubeki.runtime.cause import Cause
 from arubeki.runtime.change import Change
 from arubeki.runtime.informer import Informer
 from arubeki.runtime.results import Again
@@ -284,8 +284,6 @@ class Controller(Generic[K]):
                 keys.update(dict.fromkeys(mapper(change.new)))
             if not keys:
                 return
-            is_changed = change.old is not None and change.new is not None
-            fields = changed_fields(change.old, change.new) if is_changed else ()
             cause = Cause(
                 "change",
                 kind,
@@ -293,7 +291,7 @@ class Controller(Generic[K]):
                 change.key.name,
                 change.type,
                 change.revision,
-                fields,
+                change.fields,
             )
             for key in keys:
                 self.queue.add(key, cause, low=change.initial)
