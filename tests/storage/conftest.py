@@ -144,12 +144,15 @@ def _etcd(request: pytest.FixtureRequest) -> Stores:
     from arubeki.storage.etcd import EtcdStorage
 
     server: EtcdServer = request.getfixturevalue("etcd_server")
-    subprocess.run(
-        ["etcdctl", f"--endpoints={server.endpoint}", "del", "--prefix", "/"],
-        env={"ETCDCTL_API": "3", "PATH": "/usr/bin:/bin:/usr/local/bin"},
-        check=True,
-        capture_output=True,
-    )
+
+    async def clear() -> None:
+        storage = EtcdStorage([server.endpoint])
+        await storage.open()
+        for entry in (await storage.range("/registry/")).entries:
+            await storage.commit(entry.key, None, expected=None)
+        await storage.close()
+
+    asyncio.run(clear())
     return Stores(lambda **options: EtcdStorage([server.endpoint], **options))
 
 

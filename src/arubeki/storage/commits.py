@@ -3,10 +3,20 @@
 On the ring: inside storage, shared by its versions.
 """
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from arubeki.errors import RevisionMismatch
 from arubeki.storage.base import Change, Entry, Stamp
+
+
+class Write(NamedTuple):
+    """What a commit wrote, once its revision is known; `value` is None for a removal."""
+
+    key: str
+    value: bytes | None
+    revision: int
+    meta: Any
 
 
 def check_expected(key: str, value: bytes | None, expected: int | None, actual: int) -> None:
@@ -40,3 +50,15 @@ def result_of(change: Change) -> Entry:
     entry = change.entry or change.removed
     assert entry is not None, "an absent key is not removed"
     return entry
+
+
+def changes_of(entries: Mapping[str, Entry], writes: Iterable[Write], stamp: Stamp) -> list[Change]:
+    """Return the changes that `writes`, one after the other, make to `entries`."""
+    changed: dict[str, Entry | None] = {}
+    changes = []
+    for key, value, revision, meta in writes:
+        previous = changed[key] if key in changed else entries.get(key)
+        change = make_change(key, value, previous, revision, stamp, meta=meta)
+        changed[key] = change.entry
+        changes.append(change)
+    return changes

@@ -10,7 +10,7 @@ History is bounded by age, number and size (`Retention`); what passes a bound is
 On the ring: inside storage.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -154,6 +154,15 @@ class Mirror:
         self.revision = changes[-1].revision
         self._watches.tell(changes)
         return self._trim()
+
+    def find(self, key: str, revision: int) -> Change | None:
+        """Return the change of `key` at `revision` if history has it."""
+        at = bisect_left(self._history, revision, key=_by_revision)
+        while at < len(self._history) and self._history[at].revision == revision:
+            if self._history[at].key == key:
+                return self._history[at]
+            at += 1
+        return None
 
     def advance(self, revision: int) -> None:
         """Note that nothing has changed up to `revision`."""

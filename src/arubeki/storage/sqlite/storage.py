@@ -19,7 +19,7 @@ from typing import Any
 
 from arubeki.errors import RevisionMismatch, StorageError
 from arubeki.storage.base import Change, Entry, Observer, Range, Stamp, Watch, unstamped
-from arubeki.storage.commits import check_expected, make_change, result_of
+from arubeki.storage.commits import Write, changes_of, check_expected, result_of
 from arubeki.storage.mirror import Mirror, Retention
 from arubeki.storage.sqlite import file
 from arubeki.storage.sqlite.lock import OwnerLock
@@ -262,7 +262,8 @@ class SqliteStorage:
             self._hand_over()
             return
         self._last_durable = group[-1].revision
-        changes = self._changes_of(group)
+        writes = [Write(each.key, each.value, each.revision, each.meta) for each in group]
+        changes = changes_of(self._mirror.entries, writes, self._stamp)
         # While this group is taken in, the thread is busy with the next. It deletes no row that
         # the file still needs: `compacted` is written with the deletion.
         self._hand_over()
@@ -273,20 +274,6 @@ class SqliteStorage:
             pending.settle(result_of(change))
         if self._outdated:
             self._hand_over()
-
-    def _changes_of(self, group: Sequence[_Pending]) -> list[Change]:
-        """Return the changes that `group` makes to the mirror."""
-        changed: dict[str, Entry | None] = {}
-        changes = []
-        for pending in group:
-            key = pending.key
-            previous = changed[key] if key in changed else self._mirror.entries.get(key)
-            change = make_change(
-                key, pending.value, previous, pending.revision, self._stamp, meta=pending.meta
-            )
-            changed[key] = change.entry
-            changes.append(change)
-        return changes
 
     def _fail(self, group: Sequence[_Pending], error: BaseException) -> None:
         """Fail `group` and what waits on top of it."""
