@@ -7,8 +7,8 @@
 
 `hold(build, act)` is the proof that controllers are level-triggered and idempotent: it lets `act`
 happen to a world where the controllers of `build()` work undisturbed, then again with every watch
-event lost once, with every one told twice, and with the controllers killed at each of their writes,
-before and after it was carried out. The end state must be the same each time, and a second start on
+event lost once, with every one told twice, with every one told late, and with the controllers killed
+at each of their writes, before and after it was carried out. The end state must be the same each time, and a second start on
 it must not write. Run it in virtual time.
 """
 
@@ -74,12 +74,14 @@ class Faults:
 
     `drop`: each event is lost when it comes first: the watch breaks instead, and its place is
     forgotten, so that only a new list can tell. `duplicate`: each event is told twice.
+    `late_seconds`: each event is told so much later, while requests are answered at once.
     `crash_at`: at the nth write (from 1) `crashed` is set and nothing goes through any more; the
     write itself is carried out if `crash_after`.
     """
 
     drop: bool = False
     duplicate: bool = False
+    late_seconds: float = 0.0
     crash_at: int = 0
     crash_after: bool = True
     writes: int = 0
@@ -123,7 +125,10 @@ class Disturbed:
             return
         async with self.transport.stream(method, path, query=query, **options) as streaming:
             lines = self._lines(streaming, key, is_initial)
-            yield Lines(streaming.status, streaming.headers, lines)
+            if self.faults.late_seconds:
+                lines = _late(lines, self.faults.late_seconds)
+            async with contextlib.aclosing(lines):
+                yield Lines(streaming.status, streaming.headers, lines)
 
     async def _lines(self, streaming, key, is_initial):
         rest = b""
@@ -167,6 +172,33 @@ async def _once(piece):
     yield piece
 
 
+async def _late(lines, seconds):
+    """Give each line `seconds` after it came."""
+    loop, queue = asyncio.get_running_loop(), asyncio.Queue()
+
+    async def take():
+        try:
+            async for line in lines:
+                queue.put_nowait((loop.time() + seconds, line, None))
+        except Exception as error:
+            queue.put_nowait((loop.time() + seconds, None, error))
+        queue.put_nowait((loop.time() + seconds, None, None))
+
+    taking = asyncio.ensure_future(take())
+    try:
+        while True:
+            due, line, error = await queue.get()
+            await asyncio.sleep(due - loop.time())
+            if error is not None:
+                raise error
+            if line is None:
+                return
+            yield line
+    finally:
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+
+
 async def hold(build, act, *, prepare=None, settle_seconds=300.0, crashes=True):
     """Show that the controllers of `build()` end in one state, whatever happens to them.
 
@@ -176,7 +208,11 @@ async def hold(build, act, *, prepare=None, settle_seconds=300.0, crashes=True):
     """
     plain_faults = Faults()
     expected = await _ended(build, act, prepare, plain_faults, settle_seconds)
-    kinds = {"lost": Faults(drop=True), "told twice": Faults(duplicate=True)}
+    kinds = {
+        "lost": Faults(drop=True),
+        "told twice": Faults(duplicate=True),
+        "late": Faults(late_seconds=3.0),
+    }
     for name, faults in kinds.items():
         ended = await _ended(build, act, prepare, faults, settle_seconds)
         assert ended == expected, f"with every event {name}: {_difference(expected, ended)}"
@@ -237,7 +273,8 @@ class Crew:
 
     async def settle(self):
         """Wait until all is done, through a crash if there is one."""
-        settled = asyncio.ensure_future(self.manager.settle(timeout_seconds=self.settle_seconds))
+        quiet = 0.05 + 2 * self.faults.late_seconds  # longer than anything is on its way
+        settled = asyncio.ensure_future(self.manager.settle(quiet, self.settle_seconds))
         crashed = asyncio.ensure_future(self.faults.crashed.wait())
         await asyncio.wait((settled, crashed), return_when=asyncio.FIRST_COMPLETED)
         crashed.cancel()
