@@ -6,7 +6,7 @@ Source: kubernetes pkg/controlplane/controller/{systemnamespaces,kubernetesservi
 
 from typing import Any
 
-from arubeki.errors import AlreadyExists, ApiError
+from arubeki.errors import AlreadyExists, ApiError, NotFound
 from arubeki.net.message import Handler, Request, Response, User
 from arubeki.server.core import Settings
 from arubeki.server.wire import decode_json, encode_json
@@ -71,7 +71,16 @@ def _endpoint_slice(settings: Settings) -> Object:
 
 
 async def _ensure(handler: Handler, path: str, obj: Object) -> None:
-    """Create an object unless it is there."""
+    """Create an object unless it is there.
+
+    Looking first matters for the Service: its address is taken before its name is tried.
+    """
+    try:
+        await _ask(handler, "GET", f"{path}/{obj['metadata']['name']}")
+    except NotFound:
+        pass
+    else:
+        return
     try:
         await _ask(handler, "POST", path, obj)
     except AlreadyExists:
@@ -86,10 +95,11 @@ async def _point(handler: Handler, path: str, obj: Object) -> None:
         await _ask(handler, "PUT", f"{path}/{obj['metadata']['name']}", obj)
 
 
-async def _ask(handler: Handler, method: str, path: str, obj: Object) -> None:
+async def _ask(handler: Handler, method: str, path: str, obj: Object | None = None) -> None:
     headers = {"content-type": "application/json", "user-agent": "kube-apiserver"}
-    request = Request(method, path, headers=headers, body=encode_json(obj), user=USER)
+    body = encode_json(obj) if obj is not None else b""
+    request = Request(method, path, headers=headers, body=body, user=USER)
     response = await handler(request)
-    assert isinstance(response, Response), "a write answers at once"
+    assert isinstance(response, Response), "nothing here is a watch"
     if response.status >= 400:
         raise ApiError.from_status(decode_json(response.content()), response.status)

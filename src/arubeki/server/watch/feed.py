@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from arubeki.errors import ApiError, Compacted, FutureRevision
 from arubeki.net.message import Chunk, Sink
 from arubeki.server import failures
+from arubeki.server.negotiation import TABLE
 from arubeki.server.watch.hub import Filter, Hub, Hubs, Watcher
 from arubeki.server.watch.views import Event, View, error_event
 from arubeki.storage.base import Entry
@@ -60,7 +61,8 @@ class Feed:
             sink.write(Chunk(error_event(plan.error)))
             sink.close()
             return
-        self._watcher = Watcher(sink, bookmarks=plan.bookmarks, has_headers=False)
+        has_headers = plan.view.shape != TABLE  # only a Table has any
+        self._watcher = Watcher(sink, bookmarks=plan.bookmarks, has_headers=has_headers)
         self._due = self._hubs.deadlines.add(plan.timeout_seconds, self._expire)
         if not self._send_all(plan, sink):
             self._task = asyncio.get_running_loop().create_task(self._send_slowly(plan, sink))
