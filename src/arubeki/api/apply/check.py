@@ -16,6 +16,7 @@ from arubeki.api.fields import shown
 from arubeki.api.schema import Schema
 
 _NO_FAULTS: Sequence[str] = ()
+_TEXT = frozenset({str})
 _EMBEDDED = frozenset({"apiVersion", "kind", "metadata"})
 
 
@@ -57,10 +58,6 @@ def _is_any_scalar(schema: Schema) -> bool:
 def _check_map(value: dict[str, Any], schema: Schema) -> Sequence[str]:
     properties = schema.properties
     other = schema.additional
-    # An object of a built-in kind without any property is one whose fields nobody knows.
-    closed = (
-        other is None and not schema.preserve_unknown and bool(properties or schema.raw is not None)
-    ) and schema.type == "object"
     faults: list[str] | None = None
     for key, item in value.items():
         node = properties.get(key) or other
@@ -68,20 +65,28 @@ def _check_map(value: dict[str, Any], schema: Schema) -> Sequence[str]:
             if item.__class__ is str and node.type == "string":
                 continue
             found = check(item, node)
-        elif closed and not (schema.embedded and key in _EMBEDDED):
-            found = [": field not declared in schema"]
-        else:
+        elif _is_open(schema) or (schema.embedded and key in _EMBEDDED):
             continue
+        else:
+            found = [": field not declared in schema"]
         if found:
             faults = faults or []
             faults += [f".{key}{fault}" for fault in found]
     return faults or _NO_FAULTS
 
 
+def _is_open(schema: Schema) -> bool:
+    """Whether a map may have entries that its node does not know."""
+    if schema.preserve_unknown or schema.type != "object":
+        return True
+    # An object of a built-in kind without any property is one whose fields nobody knows.
+    return not schema.properties and schema.raw is None
+
+
 def _check_list(value: list[Any], schema: Schema) -> Sequence[str]:
     node = schema.items
     if schema.list_type == "atomic":
-        if node is None:
+        if node is None or (node.type == "string" and set(map(type, value)) <= _TEXT):
             return _NO_FAULTS
         return [
             f"[{index}]{fault}" for index, item in enumerate(value) for fault in check(item, node)

@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 
-from arubeki.api.apply.fieldset import FieldSet, value_text
+from arubeki.api.apply.fieldset import FieldSet, key_text, value_text
 from arubeki.api.apply.managers import APPLY
+from arubeki.api.apply.shape import text_step
 
 
 def extract(live: Mapping[str, Any], manager: str, subresource: str = "") -> dict[str, Any]:
@@ -66,27 +67,52 @@ def _map_part(value: Mapping[str, Any], fields: FieldSet, others: list[FieldSet]
 def _list_part(
     items: list[Any], fields: FieldSet, steps: list[str], others: list[FieldSet]
 ) -> list[Any]:
-    keyed = [(step, msgspec.json.decode(step[2:])) for step in steps if step[0] == "k"]
     result = []
+    names = _key_names(steps)
     for item in items:
         if isinstance(item, dict):
-            for step, keys in keyed:
-                if all(item.get(name, one) == one for name, one in keys.items()):
-                    result.append(_item_part(item, fields[step], keys, _below(others, step)))
-                    break
+            step = _step_of(item, fields, steps, names)
+            if step:
+                result.append(_item_part(item, fields[step], step, _below(others, step)))
         elif f"v:{value_text(item)}" in fields:
             result.append(item)
     return result
 
 
+def _key_names(steps: list[str]) -> list[str]:
+    return list(msgspec.json.decode(steps[0][2:])) if steps[0][0] == "k" else []
+
+
+def _step_of(item: dict[str, Any], fields: FieldSet, steps: list[str], names: list[str]) -> str:
+    """Return the step that means an item, "" for none."""
+    if len(names) == 1 and isinstance(name := item.get(names[0]), str):
+        step = text_step(names[0], name)
+    elif all(name in item for name in names):
+        step = key_text([(name, item[name]) for name in names])
+    else:
+        step = ""
+    if step in fields:
+        return step
+    # Else it leaves a key to its default, or keys differ from step to step.
+    for step in steps:
+        keys = msgspec.json.decode(step[2:]) if step[0] == "k" else {}
+        unlike = list(keys) != names or not all(name in item for name in keys)
+        if keys and unlike and all(item.get(name, one) == one for name, one in keys.items()):
+            return step
+    return ""
+
+
 def _item_part(
-    item: dict[str, Any], fields: FieldSet, keys: dict[str, Any], others: list[FieldSet]
+    item: dict[str, Any], fields: FieldSet, step: str, others: list[FieldSet]
 ) -> dict[str, Any]:
-    if not any(step != "." for one in (fields, *others) for step in one):
-        return item  # nobody owns a part of it: it is atomic, as an ownerReference is
+    if not any(name != "." for one in (fields, *others) for name in one):
+        # Nobody owns a part of it: it is atomic, as an ownerReference is, and owned as one piece.
+        return item
     part = _map_part(item, fields, others)
+    if part:
+        return part
     # An item that is owned only as a whole is known by its keys.
-    return part or {name: item[name] for name in keys if name in item}
+    return {name: item[name] for name in msgspec.json.decode(step[2:]) if name in item}
 
 
 def _below(sets: list[FieldSet], step: str) -> list[FieldSet]:

@@ -72,9 +72,9 @@ def union(left: FieldSet, right: FieldSet) -> FieldSet:
 def intersection(left: FieldSet, right: FieldSet) -> FieldSet:
     """Return the paths in both sets."""
     result: FieldSet = {}
-    for step, ours in left.items():
-        theirs = right.get(step)
-        if theirs is None or step == ".":
+    for step in right if len(right) < len(left) else left:
+        ours, theirs = left.get(step), right.get(step)
+        if ours is None or theirs is None or step == ".":
             continue
         below = intersection(ours, theirs)
         if is_member(ours) and is_member(theirs):
@@ -85,13 +85,16 @@ def intersection(left: FieldSet, right: FieldSet) -> FieldSet:
 
 
 def difference(left: FieldSet, right: FieldSet) -> FieldSet:
-    """Return the paths of `left` that are not in `right`; what is below them is judged for itself."""
+    """Return the paths of `left` that are not in `right`; what is below them is judged for itself.
+
+    The steps that are left keep their order.
+    """
     if not right or not left:
         return left
     result: FieldSet | None = None
-    for step, ours in left.items():
-        theirs = right.get(step)
-        if theirs is None or step == ".":
+    for step in right if len(right) < len(left) else left:
+        ours, theirs = left.get(step), right.get(step)
+        if ours is None or theirs is None or step == ".":
             continue
         below = difference(ours, theirs)
         stays = is_member(ours) and not is_member(theirs)

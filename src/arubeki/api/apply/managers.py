@@ -9,10 +9,10 @@ Source: apimachinery pkg/util/managedfields/internal/managedfields.go, capmanage
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from arubeki.api.apply.fieldset import FieldSet, normalized, ordered, union
+from arubeki.api.apply.fieldset import FieldSet, difference, normalized, ordered, union
 from arubeki.api.fields import shown
 
 APPLY = "Apply"
@@ -32,7 +32,11 @@ Managers: TypeAlias = dict[Identity, "Entry"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One manager's fields. `source` is the entry as it came, reused while nothing changes."""
+    """One manager's fields.
+
+    `source` is the entry as it came, reused while nothing changes; `in_order` says that the steps
+    of `fields` are in the order of the wire.
+    """
 
     manager: str
     operation: str
@@ -41,6 +45,7 @@ class Entry:
     time: str
     fields: FieldSet
     source: dict[str, Any] | None = None
+    in_order: bool = False
 
     @property
     def identity(self) -> Identity:
@@ -48,13 +53,16 @@ class Entry:
         version = "" if self.operation == APPLY else self.api_version
         return self.manager, self.operation, version, self.subresource
 
-    def with_fields(self, fields: FieldSet) -> "Entry":
-        """Return the entry with other fields and the same time."""
-        if fields is self.fields:
-            return self
-        return Entry(
-            self.manager, self.operation, self.api_version, self.subresource, self.time, fields
-        )
+    def without(self, lost: FieldSet) -> "Entry":
+        """Return the entry without the fields in `lost`; it may have none left."""
+        fields = difference(self.fields, lost)
+        return self if fields is self.fields else replace(self, fields=fields, source=None)
+
+    def with_fields(self, fields: FieldSet, time: str) -> "Entry":
+        """Return the entry with these fields, since `time`."""
+        if fields == self.fields:
+            return self if time == self.time else replace(self, time=time, source=None)
+        return replace(self, fields=fields, time=time, source=None, in_order=False)
 
 
 def decode(entries: Any) -> Managers:
@@ -84,12 +92,9 @@ def decode_foreign(entries: list[Any], stored: Managers) -> Managers | None:
             entry = known
         else:
             try:
-                fields = normalized(entry.fields)
+                entry = replace(entry, fields=normalized(entry.fields), source=None)
             except ValueError:
                 return None
-            entry = Entry(
-                *entry.identity[:2], entry.api_version, entry.subresource, entry.time, fields
-            )
         managers[entry.identity] = entry
     return managers
 
@@ -162,7 +167,9 @@ def _entry(source: dict[str, Any]) -> Entry | None:
         return None
     if time and not _TIME.fullmatch(time):
         return None
-    return Entry(manager, str(operation), version, subresource, time, fields or {}, source)
+    return Entry(
+        manager, str(operation), version, subresource, time, fields or {}, source, in_order=True
+    )
 
 
 def _encoded(entry: Entry) -> dict[str, Any]:
@@ -176,7 +183,7 @@ def _encoded(entry: Entry) -> dict[str, Any]:
     if entry.time:
         encoded["time"] = entry.time
     encoded["fieldsType"] = "FieldsV1"
-    encoded["fieldsV1"] = ordered(entry.fields)
+    encoded["fieldsV1"] = entry.fields if entry.in_order else ordered(entry.fields)
     if entry.subresource:
         encoded["subresource"] = entry.subresource
     return encoded

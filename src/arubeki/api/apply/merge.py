@@ -8,6 +8,7 @@ Source: structured-merge-diff typed/merge.go, typed/remove.go, merge/update.go (
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from arubeki.api.apply.fieldset import FieldSet, is_member
@@ -22,29 +23,40 @@ Emptied = list[tuple[dict[str, Any], str]]
 def merge(live: dict[str, Any], intent: dict[str, Any], schema: Schema) -> dict[str, Any]:
     """Return `live` with everything that `intent` says.
 
-    Raises: UntypedError for a list item without its key, or one that is there twice in `intent`.
+    Raises: UntypedError for a list item without its key.
     """
     result = live
     properties = schema.properties
     for key, wanted in intent.items():
-        if key in live:
+        current = live.get(key, _ABSENT)
+        if current is wanted:
+            continue
+        merged = wanted
+        if wanted.__class__ is str:
+            if current == wanted:
+                continue
+        elif current is not _ABSENT:
             node = properties.get(key) or entry_schema(schema)
             try:
-                merged = _merge_values(live[key], wanted, node)
+                merged = _merge_values(current, wanted, node)
             except UntypedError as error:
                 raise UntypedError(f".{key}{error}") from None
-            if merged is live[key]:
+            if merged is current:
                 continue
-        else:
-            merged = wanted
         if result is live:
             result = dict(live)
         result[key] = merged
     return result
 
 
+_ABSENT: Any = object()
+
+
 def _merge_values(live: Any, wanted: Any, schema: Schema) -> Any:
     kind = wanted.__class__
+    closed_types = schema.raw is None and not schema.preserve_unknown
+    if closed_types and live == wanted and live.__class__ is kind:
+        return live
     if kind is dict and not is_atomic_map(schema):
         if live.__class__ is dict and (live or not wanted):
             return merge(live, wanted, schema)
@@ -52,7 +64,6 @@ def _merge_values(live: Any, wanted: Any, schema: Schema) -> Any:
     if kind is list and schema.list_type != "atomic":
         if live.__class__ is list and (live or not wanted):
             return _merge_lists(live, wanted, schema)
-        _distinct(list_steps(wanted, schema))
         return wanted
     if wanted is None and live:
         # Null says nothing about a granular map or list that has something in it.
@@ -66,7 +77,6 @@ def _merge_values(live: Any, wanted: Any, schema: Schema) -> Any:
 def _merge_lists(live: list[Any], wanted: list[Any], schema: Schema) -> list[Any]:
     live_steps, wanted_steps = list_steps(live, schema), list_steps(wanted, schema)
     node = schema.items or entry_schema(schema)
-    _distinct(wanted_steps)
     ours: dict[str, Any] = {}
     for step, item in zip(live_steps, live, strict=True):
         # Several items with one key are no item to merge into.
@@ -89,12 +99,6 @@ def _merge_lists(live: list[Any], wanted: list[Any], schema: Schema) -> list[Any
 
 def _is(left: Any, right: Any) -> bool:
     return left is right
-
-
-def _distinct(steps: list[str]) -> None:
-    if len(set(steps)) < len(steps):
-        twice = next(step for step in steps if steps.count(step) > 1)
-        raise UntypedError(f": duplicate entries for key {twice}")
 
 
 def _merged_order(live: list[str], wanted: list[str]) -> Iterator[tuple[str, int]]:
@@ -137,91 +141,93 @@ def _merged_order(live: list[str], wanted: list[str]) -> Iterator[tuple[str, int
                 following = next(shared, None)
 
 
-def prune(
-    merged: dict[str, Any], schema: Schema, last: FieldSet, owned: FieldSet, emptied: Emptied
-) -> dict[str, Any]:
-    """Return `merged` without what is in `last` and in nobody's `owned` set.
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What an applier no longer says at a place, and what decides whether it goes.
 
-    `last` is what the applying manager owned before, `owned` what anybody owns now. A struct goes
-    whole when nobody owns anything in it, also with what was defaulted there. A map or list whose
-    last entry goes is left as null, and noted in `emptied`, so that it compares as present.
+    `fields` are those no longer said, `last` all that it owned before, `owned` all that anybody
+    owns now. `was_ours`: a place above was in `last`; `doomed`: one above has lost its last owner.
     """
-    return _prune_map(merged, schema, last, owned, (False, False), emptied)
+
+    fields: FieldSet
+    last: FieldSet
+    owned: FieldSet
+    was_ours: bool = False
+    doomed: bool = False
+
+    def below(self, step: str, named: bool) -> "tuple[bool, Dropped]":
+        """Return whether the place at `step` goes, and the same facts of what is below it.
+
+        A named field counts as in a set when anything below it is.
+        """
+        last, owned = self.last[step], self.owned.get(step)
+        in_last = named or is_member(last)
+        in_owned = owned is not None and (named or is_member(owned))
+        inner = Dropped(
+            self.fields[step],
+            last,
+            owned or {},
+            self.was_ours or in_last,
+            self.doomed or (self.was_ours and not in_owned),
+        )
+        return in_last and (self.doomed or not in_owned), inner
 
 
-# Of a place's ancestors: was one of them in `last`; is one of them about to lose its last owner.
-_Above = tuple[bool, bool]
-
-
-def _prune_map(  # noqa: PLR0917
-    value: dict[str, Any],
-    schema: Schema,
-    last: FieldSet,
-    owned: FieldSet,
-    above: _Above,
-    emptied: Emptied,
+def prune(
+    merged: dict[str, Any], schema: Schema, dropped: Dropped, emptied: Emptied
 ) -> dict[str, Any]:
-    result = value
-    for step, last_node in last.items():
+    """Return `merged` without what was dropped and nobody owns.
+
+    A struct goes whole when nobody owns anything in it, also with what was defaulted there. A map
+    or list whose last entry goes is left as null, and noted in `emptied`, so that it compares as
+    present.
+    """
+    result = merged
+    for step in dropped.fields:
         key = step[2:]
-        if step[0] != "f" or key not in value:
+        if step[0] != "f" or key not in merged:
             continue
+        value = merged[key]
         named = key in schema.properties
         node = schema.properties.get(key) or entry_schema(schema)
-        verdict, inner = _verdict(named, last_node, owned.get(step), above)
-        if verdict and not (named and _says_nothing(value[key], node)):
-            if result is value:
-                result = dict(value)
+        gone, inner = dropped.below(step, named)
+        kept = value if gone else _prune_value(value, node, inner, emptied)
+        if kept is value and not (gone and not (named and _says_nothing(value, node))):
+            continue
+        if result is merged:
+            result = dict(merged)
+        if gone or (kept and named and _says_nothing(kept, node)):
             del result[key]
-            continue
-        below = _prune_value(value[key], node, last_node, owned.get(step, {}), inner, emptied)
-        if below is value[key]:
-            continue
-        if result is value:
-            result = dict(value)
-        if not below:
+        elif kept:
+            result[key] = kept
+        else:
             result[key] = None
             emptied.append((result, key))
-        elif named and _says_nothing(below, node):
-            del result[key]
-        else:
-            result[key] = below
     return result
 
 
-def _prune_list(  # noqa: PLR0917
-    value: list[Any],
-    schema: Schema,
-    last: FieldSet,
-    owned: FieldSet,
-    above: _Above,
-    emptied: Emptied,
-) -> list[Any]:
+def _prune_list(value: list[Any], schema: Schema, dropped: Dropped, emptied: Emptied) -> list[Any]:
     result = []
-    changed = False
     node = schema.items or entry_schema(schema)
     for step, item in zip(list_steps(value, schema), value, strict=True):
         kept = item
-        if (last_node := last.get(step)) is not None:
-            verdict, inner = _verdict(False, last_node, owned.get(step), above)
-            if verdict:
-                changed = True
+        if step in dropped.fields:
+            gone, inner = dropped.below(step, named=False)
+            if gone:
                 continue
-            kept = _prune_value(item, node, last_node, owned.get(step, {}), inner, emptied)
-            changed = changed or kept is not item
+            kept = _prune_value(item, node, inner, emptied)
         result.append(kept)
-    return result if changed else value
+    same = len(result) == len(value) and all(map(_is, result, value))
+    return value if same else result
 
 
-def _prune_value(  # noqa: PLR0917
-    value: Any, schema: Schema, last: FieldSet, owned: FieldSet, above: _Above, emptied: Emptied
-) -> Any:
-    if not last or not value:
+def _prune_value(value: Any, schema: Schema, dropped: Dropped, emptied: Emptied) -> Any:
+    if not dropped.fields or not value:
         return value
     if value.__class__ is dict and not is_atomic_map(schema):
-        return _prune_map(value, schema, last, owned, above, emptied)
+        return prune(value, schema, dropped, emptied)
     if value.__class__ is list and schema.list_type != "atomic":
-        return _prune_list(value, schema, last, owned, above, emptied)
+        return _prune_list(value, schema, dropped, emptied)
     return value
 
 
@@ -236,17 +242,3 @@ def _says_nothing(value: Any, schema: Schema) -> bool:
         node is not None and _says_nothing(item, node)
         for node, item in zip(nodes, value.values(), strict=True)
     )
-
-
-def _verdict(
-    named: bool, last: FieldSet, owned: FieldSet | None, above: _Above
-) -> tuple[bool, _Above]:
-    """Return whether a place goes, and what to say of it to the places below.
-
-    A named field counts as in a set when anything below it is.
-    """
-    was_ours, doomed = above
-    in_last = named or is_member(last)
-    in_owned = owned is not None and (named or is_member(owned))
-    gone = in_last and (doomed or not in_owned)
-    return gone, (was_ours or in_last, doomed or (was_ours and not in_owned))

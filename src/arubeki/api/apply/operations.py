@@ -6,6 +6,7 @@ structured-merge-diff merge/update.go.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -27,7 +28,7 @@ from arubeki.api.apply.managers import (
     encode,
     is_reset,
 )
-from arubeki.api.apply.merge import Emptied, merge, prune
+from arubeki.api.apply.merge import Dropped, Emptied, merge, prune
 from arubeki.api.apply.reconcile import reconcile
 from arubeki.api.apply.shape import UntypedError, rooted
 from arubeki.api.apply.typed import Comparison, compare, fields_of
@@ -69,13 +70,12 @@ def apply_object(
     shape = rooted(schema)
     ignored = fieldset.of_paths(reset)
     intent = _without(intent, ignored)
-    if faults := check(intent, shape):
-        raise _untypable("patch", intent, faults)
+    fields = _owned_by(intent, shape)
     old = live or {}
     try:
         managers = _owners(live, intent, shape, subresource, now)
         me = (manager or "unknown", APPLY, "", subresource)
-        plan = _Plan(old, intent, shape, managers, me)
+        plan = _Plan(old, intent, fields, shape, managers, me)
         contested = {} if force else plan.contested()
         if contested and manager == "kubectl":
             contested = _without_last_applied(contested, old, intent, shape)
@@ -142,10 +142,11 @@ def no_op(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 class _Plan:
     """An apply thought through: the new object, and what changes hands."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         old: Object,
         intent: Object,
+        fields: FieldSet,
         shape: Schema,
         managers: Managers,
         me: Identity,
@@ -155,16 +156,17 @@ class _Plan:
         self.others = {one: entry for one, entry in managers.items() if one != me}
         self.mine = managers.get(me)
         self.api_version = str(intent.get("apiVersion") or "")
-        self.fields = fields_of(intent, shape)
+        self.fields = fields
         new = merge(old, intent, shape)
         emptied: Emptied = []
         last = self.mine.fields if self.mine else {}
-        if fieldset.difference(last, self.fields):
-            owned = self.fields
+        if last != fields and (dropped := fieldset.difference(last, fields)):
+            owned = fieldset.union(fields, _NEVER_OWNED)
             for entry in self.others.values():
                 owned = fieldset.union(owned, entry.fields)
-            new = prune(new, shape, last, owned, emptied)
-        self.changed = compare(old, new, shape) if new is not old else Comparison({}, {}, {})
+            new = prune(new, shape, Dropped(dropped, last, owned), emptied)
+        unchanged = new is old or not self.others
+        self.changed = Comparison({}, {}, {}) if unchanged else compare(old, new, shape)
         for container, key in emptied:
             del container[key]
         self.new = new
@@ -183,26 +185,38 @@ class _Plan:
         """Return the new object with its managers as they are afterwards."""
         managers = _deprived(self.others, self.changed)
         new, mine = self.new, self.mine
-        same = new is self.old or identical(new, self.old)
-        if fields := _stripped(self.fields):
-            if mine is not None and mine.fields == fields:
-                fields = mine.fields
-            # Only a change of the object is an event in time, a change of owners alone is not.
-            time = (mine.time if mine else "") if same and self.old else now
-            if (
-                mine is None
-                or fields is not mine.fields
-                or time != mine.time
-                or mine.api_version != self.api_version
-            ):
+        if self.fields:
+            if mine is None:
                 name, _, _, subresource = self.me
-                mine = Entry(name, APPLY, self.api_version, subresource, time, fields)
+                mine = Entry(name, APPLY, self.api_version, subresource, "", {})
+            # Only a change of the object is an event in time, a change of owners alone is not.
+            mine = mine.with_fields(self.fields, mine.time if new is self.old else now)
+            if mine.api_version != self.api_version:
+                mine = replace(mine, api_version=self.api_version, source=None)
             managers[self.me] = mine
         metadata = dict(new.get("metadata") or {})
         metadata.pop("managedFields", None)
         if managers:
             metadata["managedFields"] = encode(managers)
         return {**new, "metadata": metadata}
+
+
+def _owned_by(intent: Object, shape: Schema) -> FieldSet:
+    """Return what an intent owns. Raises: BadRequest when it does not fit its schema."""
+    try:
+        fields, fits = fields_of(intent, shape)
+    except (UntypedError, RecursionError):
+        fields, fits = {}, False
+    if not fits and (faults := _faults(intent, shape)):
+        raise _untypable("patch", intent, faults)
+    return _stripped(fields)
+
+
+def _faults(obj: Object, shape: Schema) -> Sequence[str]:
+    try:
+        return check(obj, shape)
+    except RecursionError:
+        return [": nested too deeply"]
 
 
 def _owners(
@@ -244,18 +258,15 @@ def _take(  # noqa: PLR0917
     version = str(new.get("apiVersion") or "")
     entry = Entry(manager, UPDATE, version, subresource, now, taken)
     if previous := managers.get(entry.identity):
-        entry = entry.with_fields(fieldset.union(taken, previous.fields))
+        entry = previous.with_fields(fieldset.union(previous.fields, taken), now)
     managers[entry.identity] = entry
 
 
 def _deprived(managers: Managers, changed: Comparison) -> Managers:
     """Return the managers without what changed hands or went, those left with nothing left out."""
     lost = fieldset.union(fieldset.union(changed.modified, changed.added), changed.removed)
-    kept = {}
-    for identity, entry in managers.items():
-        if fields := fieldset.difference(entry.fields, lost):
-            kept[identity] = entry.with_fields(fields)
-    return kept
+    kept = {identity: entry.without(lost) for identity, entry in managers.items()}
+    return {identity: entry for identity, entry in kept.items() if entry.fields}
 
 
 # What nobody owns. Source: internal/stripmeta.go.
@@ -331,7 +342,7 @@ def _without_last_applied(
             return contested
         if check(last, shape):
             return contested
-        allowed = fields_of(last, shape)
+        allowed, _ = fields_of(last, shape)
         for differing in compare(last, live, shape):
             allowed = fieldset.difference(allowed, differing)
     except ValueError:

@@ -7,6 +7,8 @@ Part of server-side apply; pure.
 Source: structured-merge-diff typed/reconcile_schema.go.
 """
 
+from dataclasses import replace
+
 from arubeki.api.apply.fieldset import MEMBER, FieldSet
 from arubeki.api.apply.managers import Managers
 from arubeki.api.apply.shape import DEDUCED, entry_schema, is_atomic_map
@@ -14,8 +16,11 @@ from arubeki.api.schema import Schema
 
 
 def reconcile(managers: Managers, schema: Schema) -> Managers:
-    """Return the managers with sets that fit `schema`; the same where they do already."""
-    if schema is DEDUCED:
+    """Return the managers with sets that fit `schema`; the same where they do already.
+
+    The schemas of built-in kinds do not change.
+    """
+    if schema.raw is None:
         return managers
     result = managers
     for identity, entry in managers.items():
@@ -23,7 +28,7 @@ def reconcile(managers: Managers, schema: Schema) -> Managers:
         if fields is not entry.fields:
             if result is managers:
                 result = dict(managers)
-            result[identity] = entry.with_fields(fields)
+            result[identity] = replace(entry, fields=fields, source=None)
     return result
 
 

@@ -8,7 +8,7 @@ Part of server-side apply; pure.
 Source: structured-merge-diff typed/helpers.go; kube-openapi pkg/schemaconv.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from arubeki.api.apply.fieldset import key_text, value_text
@@ -98,10 +98,10 @@ def is_atomic_map(schema: Schema) -> bool:
     """Whether a map of this node has one owner as a whole."""
     if schema.map_type == "atomic":
         return True
+    if schema.type or schema.preserve_unknown:
+        return False
     # No type and nothing known below: an arbitrary value, owned whole.
-    return not (
-        schema.type or schema.properties or schema.additional is not None or schema.preserve_unknown
-    )
+    return not schema.properties and schema.additional is None
 
 
 def list_steps(items: list[Any], schema: Schema) -> list[str]:
@@ -114,16 +114,21 @@ def list_steps(items: list[Any], schema: Schema) -> list[str]:
     keys = schema.list_keys
     if len(keys) == 1:
         key = keys[0]
-        quoted = f'k:{{"{key}":'
         steps = []
         for index, item in enumerate(items):
-            value = item.get(key) if type(item) is dict else None
-            if type(value) is str:
-                steps.append(f"{quoted}{value_text(value)}}}")
+            value = item.get(key) if item.__class__ is dict else None
+            if value.__class__ is str:
+                steps.append(text_step(key, value))
             else:
                 steps.append(_map_step(item, schema, index))
         return steps
     return [_map_step(item, schema, index) for index, item in enumerate(items)]
+
+
+@lru_cache(maxsize=4096)
+def text_step(key: str, value: str) -> str:
+    """Return the step of an item with one key, which is nearly always a name seen before."""
+    return key_text([(key, value)])
 
 
 def _set_step(item: Any, index: int) -> str:

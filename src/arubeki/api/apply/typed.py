@@ -10,8 +10,9 @@ Source: structured-merge-diff typed/tofieldset.go, typed/compare.go.
 from collections import Counter
 from typing import Any, NamedTuple
 
+from arubeki.api.apply.check import check
 from arubeki.api.apply.fieldset import MEMBER, FieldSet
-from arubeki.api.apply.shape import entry_schema, is_atomic_map, list_steps
+from arubeki.api.apply.shape import DEDUCED, entry_schema, is_atomic_map, list_steps
 from arubeki.api.objects import identical
 from arubeki.api.schema import Schema
 
@@ -24,12 +25,14 @@ class Comparison(NamedTuple):
     added: FieldSet
 
 
-def fields_of(value: dict[str, Any], schema: Schema) -> FieldSet:
-    """Return the paths that an applied object speaks of, thus owns.
+def fields_of(value: dict[str, Any], schema: Schema) -> tuple[FieldSet, bool]:
+    """Return the paths that an applied object speaks of, thus owns, and whether it surely fits.
 
+    One walk does both: where this sees nothing odd, `check` finds nothing.
     Raises: UntypedError for a list item without its key.
     """
-    return _map_fields(value, schema, {})
+    doubts: list[str] = []
+    return _map_fields(value, schema, {}, doubts), not doubts
 
 
 def compare(old: dict[str, Any], new: dict[str, Any], schema: Schema) -> Comparison:
@@ -42,46 +45,80 @@ def compare(old: dict[str, Any], new: dict[str, Any], schema: Schema) -> Compari
     return difference
 
 
-def _map_fields(value: dict[str, Any], schema: Schema, result: FieldSet) -> FieldSet:
+# The types of schema nodes that a JSON value of each class fits without a second look.
+_FITTING: dict[type, tuple[str, ...]] = {
+    bool: ("boolean", ""),
+    dict: ("object", ""),
+    float: ("number", ""),
+    int: ("integer", "number", ""),
+    list: ("array", ""),
+    str: ("string", ""),
+    type(None): ("array", "boolean", "integer", "number", "object", "string", ""),
+}
+
+
+def _map_fields(
+    value: dict[str, Any], schema: Schema, result: FieldSet, doubts: list[str]
+) -> FieldSet:
     properties = schema.properties
+    other = schema.additional
     for key, item in value.items():
         kind = item.__class__
-        if kind is str:
+        node = properties.get(key)
+        named = node is not None
+        if node is None:
+            node = other
+            if node is None:
+                node = DEDUCED
+                if not schema.preserve_unknown:
+                    doubts.append(key)
+        if kind is str and node.type == "string":
             result[f"f:{key}"] = MEMBER
             continue
-        node = properties.get(key)
-        if node is None:
-            # An entry of a map is owned itself; a struct's named field only through what it holds.
-            below = _value_fields(item, entry_schema(schema), {".": MEMBER})
-            result[f"f:{key}"] = below if len(below) > 1 else MEMBER
-        elif kind is dict and item and not is_atomic_map(node):
-            if below := _map_fields(item, node, {}):
-                result[f"f:{key}"] = below
+        if node.type not in _FITTING[kind] and check(item, node):
+            doubts.append(key)
+        # An entry of a map is owned itself; a struct's named field only through what it holds.
+        if kind is dict and item:
+            if is_atomic_map(node):
+                result[f"f:{key}"] = MEMBER
+                if check(item, node):
+                    doubts.append(key)
+                continue
+            below = _map_fields(item, node, {} if named else {".": MEMBER}, doubts)
         elif kind is list and node.list_type != "atomic":
-            if below := _list_fields(item, node, {}):
-                result[f"f:{key}"] = below
+            below = _list_fields(item, node, {} if named else {".": MEMBER}, doubts)
         else:
             result[f"f:{key}"] = MEMBER
+            if kind is list and check(item, node):
+                doubts.append(key)
+            continue
+        if not named and len(below) == 1:
+            below = MEMBER
+        if below or not named:
+            result[f"f:{key}"] = below
     return result
 
 
-def _list_fields(items: list[Any], schema: Schema, result: FieldSet) -> FieldSet:
+def _list_fields(items: list[Any], schema: Schema, result: FieldSet, doubts: list[str]) -> FieldSet:
     steps = list_steps(items, schema)
     node = schema.items or entry_schema(schema)
     repeated = _repeated(steps)
+    if repeated:
+        doubts.append("")
     for step, item in zip(steps, items, strict=True):
-        below = MEMBER if step in repeated else _value_fields(item, node, {".": MEMBER})
-        result[step] = below if len(below) > 1 else MEMBER
-    return result
-
-
-def _value_fields(value: Any, schema: Schema, result: FieldSet) -> FieldSet:
-    """Fill `result` with what is below a value that is neither atomic nor a scalar."""
-    kind = value.__class__
-    if kind is dict and value and not is_atomic_map(schema):
-        return _map_fields(value, schema, result)
-    if kind is list and schema.list_type != "atomic":
-        return _list_fields(value, schema, result)
+        result[step] = MEMBER
+        kind = item.__class__
+        if node.type not in _FITTING[kind] and check(item, node):
+            doubts.append(step)
+        if kind is not dict or step in repeated:
+            continue
+        if is_atomic_map(node):
+            if check(item, node):
+                doubts.append(step)
+            continue
+        below = _map_fields(item, node, {".": MEMBER}, doubts)
+        if len(below) > 1:
+            result[step] = below
     return result
 
 
@@ -102,7 +139,10 @@ _STRUCTS = frozenset(
         "loadBalancer",
         "metadata",
         "nodeInfo",
+        "podSelector",
         "resources",
+        "scaleTargetRef",
+        "source",
         "spec",
         "status",
         "strategy",
@@ -128,7 +168,8 @@ def _compare_maps(
                 _compare_values(f"f:{key}", ours, theirs, node, out)
         elif _is_struct(key, node):
             _compare_values(f"f:{key}", {}, theirs, node, out)
-        else:
+        elif theirs is not None or node.raw is not None or node.preserve_unknown:
+            # To a built-in kind an absent field and a null one are the same.
             below = _all_fields(theirs, node)
             if below and key in schema.required and theirs.__class__ is list and node.raw is None:
                 # A required list is null, not absent, in an empty Go struct.

@@ -15,7 +15,7 @@ import msgspec
 
 from arubeki.api.fields import FieldError, invalid
 from arubeki.api.objects import identical
-from arubeki.api.patch.faults import json_kind, rejected
+from arubeki.api.patch.faults import json_kind, nesting_bounded, rejected
 from arubeki.errors import BadRequest, RequestEntityTooLarge
 
 OPERATIONS_MAX = 10_000
@@ -40,8 +40,11 @@ def json_patch(doc: dict[str, Any], ops: Any) -> dict[str, Any]:
         "replace": document.replace,
         "test": document.test,
     }
-    for operation in operations:
-        perform.get(operation.get("op") or "", document.unknown)(operation)
+    with nesting_bounded():
+        for operation in operations:
+            perform.get(operation.get("op") or "", document.unknown)(operation)
+        # A few copies into themselves nest without bound; what cannot be written is refused here.
+        msgspec.json.encode(document.root)
     if not isinstance(document.root, dict):
         detail = (
             f"json: cannot unmarshal {json_kind(document.root)}"
