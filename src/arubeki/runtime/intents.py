@@ -21,6 +21,9 @@ import msgspec
 
 from arubeki.runtime.cache import Entry, Key, Mark
 
+KEYS_LIMIT = 100_000
+"""How many keys' intents are remembered."""
+
 
 class Target(NamedTuple):
     """What an apply is addressed to."""
@@ -46,7 +49,8 @@ class Intent:
 class Intents:
     """The last intents of one controller, by the key whose run applied them.
 
-    Bounded by the objects that exist: `forget` drops all of a key when its object is gone.
+    `forget` drops all of a key when its object is gone; past `KEYS_LIMIT` the oldest key goes,
+    which costs no more than an apply too many.
     """
 
     def __init__(self, manager: str) -> None:
@@ -63,6 +67,8 @@ class Intents:
         self._known.setdefault(key, {})[target] = Intent(
             hash(body), answer.uid, self._fields(answer, target), answer.revision
         )
+        if len(self._known) > KEYS_LIMIT:
+            del self._known[next(iter(self._known))]
 
     def is_applied(
         self, key: Hashable, target: Target, body: bytes, live: Entry[Any] | None

@@ -178,7 +178,7 @@ class Reconciler:
         env = session.env
         entry = self._informer(env).cache.get(key)
         if entry is None:
-            env.forget(key)
+            session.forget()
             session.record.result = "gone"
             return None
         has_finalizer = self.plan.finalizer in finalizers_of(entry.object)

@@ -296,6 +296,10 @@ class Session:
             return False
         return True
 
+    def forget(self) -> None:
+        """Drop what is kept for this run's key: what it is for is gone."""
+        self.env.forget(self.key)
+
     def event_about(self, obj: Any, type: str, reason: str, message: str) -> None:
         """Report an Event about an object (`type` is "Normal" or "Warning") when the run ends.
 
@@ -344,7 +348,9 @@ class Session:
         revision = revision_of(answer.metadata.resourceVersion)
         is_changed = all(one.revision != revision for one in informers.cached(kind, key))
         self.record.add(Write(verb, kind.kind, *key, subresource, revision, is_changed))
-        if answer.metadata.is_gone:
+        # Some kinds are answered with the object although it is gone, unmarked if it went at once.
+        is_unmarked = method == "DELETE" and answer.metadata.deletionTimestamp is None
+        if is_unmarked or answer.metadata.is_gone:
             informers.cover_gone(kind, key, answer.metadata.uid)
         else:
             informers.cover(kind, data)
