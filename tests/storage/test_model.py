@@ -125,9 +125,7 @@ class Model:
         assert revision >= self.compacted or revision == 0
         then = self.snapshots[revision] if revision else self.now
         truth = sorted(
-            (key, *value)
-            for key, value in then.items()
-            if key.startswith(prefix) and key >= start
+            (key, *value) for key, value in then.items() if key.startswith(prefix) and key >= start
         )
         shown = truth[:limit] if limit else truth
         assert [(e.key, e.value, e.revision) for e in found.entries] == shown
