@@ -150,17 +150,20 @@ def _set(conditions: list[Any], kind: str, status: str, reason: str, message: st
 
 
 def _conflict(names: Mapping[str, Any], taken: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the reason and message of the first name that another definition has."""
+    """Return the reason and message of the last name that another definition has.
+
+    The last, since Kubernetes looks at one after the other and overwrites what it has found.
+    """
+    found = None
     for field, reason in (
         ("plural", "PluralConflict"),
         ("singular", "SingularConflict"),
+        ("shortNames", "ShortNamesConflict"),
         ("kind", "KindConflict"),
         ("listKind", "ListKindConflict"),
     ):
-        name = names.get(field)
-        if name and name in taken:
-            return reason, f'"{name}" is already in use'
-    for name in names.get("shortNames") or ():
-        if name in taken:
-            return "ShortNamesConflict", f'"{name}" is already in use'
-    return None
+        given = names.get(field) or ()
+        for name in (given,) if isinstance(given, str) else given:
+            if name in taken:
+                found = reason, f'"{name}" is already in use'
+    return found

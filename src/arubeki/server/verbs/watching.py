@@ -38,14 +38,7 @@ async def watch(call: Call) -> Stream:
     plan = Plan(
         view=View(resource, form.shape, include),
         filter=filter,
-        key=(
-            resource.gvk,
-            resource.custom,
-            form.shape,
-            include,
-            filter.prefix,
-            selection_key(call),
-        ),
+        key=(resource, form.shape, include, filter.prefix, selection_key(call)),
         after=0,
         bookmarks=call.flag("allowWatchBookmarks"),
         timeout_seconds=_timeout(call),

@@ -128,6 +128,7 @@ async def replace(
     old = current(call, entry)
     _check_preconditions(call, new, old, entry)
     meta.prepare_update(new["metadata"], old["metadata"])
+    new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
     strategy.reset(resource, new, old, subresource)
     if not applied:
         _track(call, old, new, options)
