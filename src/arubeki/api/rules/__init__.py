@@ -1,0 +1,63 @@
+"""What an object of a built-in kind must fulfil beyond having the right shape.
+
+Ranges, names, words, what goes with what, and what may never change: in Kubernetes validation is
+code, here it is functions that append `FieldError`s, a file per family of kinds. Names and metadata
+are the server's, because they depend on the resource. The object must have been decoded and
+defaulted (`api.structure.types`, `api.defaults`); all faults are returned, in Kubernetes' words.
+
+The kinds that are missing from the table have no rules here yet; CustomResourceDefinitions have
+theirs beside the code that serves them.
+
+Pure: no I/O, no clock.
+Source: kubernetes pkg/apis/*/validation/validation.go.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from arubeki.api.fields import FieldError
+from arubeki.api.objects import GVK
+from arubeki.api.rules import core, networks, pods, services, workloads
+
+Rule = Callable[[dict[str, Any], list[FieldError]], None]
+Change = Callable[[dict[str, Any], dict[str, Any], list[FieldError]], None]
+
+_RULES: dict[tuple[str, str], Rule] = {
+    ("", "ConfigMap"): core.config_map,
+    ("", "Endpoints"): networks.endpoints,
+    ("", "Node"): core.node,
+    ("", "Pod"): pods.pod,
+    ("", "Secret"): core.secret,
+    ("", "Service"): services.service,
+    ("apps", "Deployment"): workloads.deployment,
+    ("apps", "ReplicaSet"): workloads.replica_set,
+    ("autoscaling", "Scale"): workloads.scale,
+    ("coordination.k8s.io", "Lease"): core.lease,
+    ("discovery.k8s.io", "EndpointSlice"): networks.endpoint_slice,
+}
+_CHANGES: dict[tuple[str, str], Change] = {
+    ("", "ConfigMap"): core.config_map_change,
+    ("", "Node"): core.node_change,
+    ("", "Pod"): pods.pod_change,
+    ("", "Secret"): core.secret_change,
+    ("", "Service"): services.service_change,
+    ("apps", "Deployment"): workloads.selector_change,
+    ("apps", "ReplicaSet"): workloads.selector_change,
+    ("discovery.k8s.io", "EndpointSlice"): networks.endpoint_slice_change,
+}
+
+
+def validate(gvk: GVK, obj: dict[str, Any]) -> list[FieldError]:
+    """Return everything that is wrong with an object, [] where nothing is."""
+    faults: list[FieldError] = []
+    if (rule := _RULES.get((gvk.group, gvk.kind))) is not None:
+        rule(obj, faults)
+    return faults
+
+
+def validate_update(gvk: GVK, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
+    """Return the changes from `old` to `new` that may not be made, [] where all may."""
+    faults: list[FieldError] = []
+    if (change := _CHANGES.get((gvk.group, gvk.kind))) is not None:
+        change(new, old, faults)
+    return faults

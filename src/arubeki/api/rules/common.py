@@ -1,0 +1,123 @@
+"""Rules that many kinds share.
+
+Pure: no I/O, no clock.
+Source: apimachinery pkg/api/validation, pkg/apis/meta/v1/validation, kubernetes
+pkg/apis/core/validation/validation.go.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from arubeki.api import names
+from arubeki.api.fields import FieldError
+
+Faults = list[FieldError]
+
+IMMUTABLE = "field is immutable"
+NOT_NEGATIVE = "must be greater than or equal to 0"
+PROTOCOLS = ("SCTP", "TCP", "UDP")
+INT32_MAX = 2147483647
+
+
+def not_negative(obj: Mapping[str, Any], fields: Iterable[str], path: str, faults: Faults) -> None:
+    """The numbers among `fields` must not be below zero."""
+    for name in fields:
+        value = obj.get(name)
+        if value is not None and value < 0:
+            faults.append(FieldError.invalid(f"{path}.{name}", value, NOT_NEGATIVE))
+
+
+def unchanged(new: Any, old: Any, path: str, faults: Faults) -> None:
+    """The value must be what it was."""
+    if new != old:
+        faults.append(FieldError.invalid(path, new, IMMUTABLE))
+
+
+def named(
+    value: str, path: str, faults: Faults, rule: Callable[[str], list[str]] = names.dns_label
+) -> None:
+    """The text must be a name of the given sort."""
+    for message in rule(value):
+        faults.append(FieldError.invalid(path, value, message))
+
+
+def one_of(value: Any, words: Sequence[str], path: str, faults: Faults) -> None:
+    """The value must be there and one of the words."""
+    if not value:
+        faults.append(FieldError.required(path))
+    elif value not in words:
+        faults.append(FieldError.not_supported(path, value, words))
+
+
+def port_or_name(value: Any, path: str, faults: Faults) -> None:
+    """A port is a number or the name of a container's port."""
+    messages = names.port_name(value) if isinstance(value, str) else names.port_number(value)
+    faults.extend(FieldError.invalid(path, value, message) for message in messages)
+
+
+def port_number(value: int, path: str, faults: Faults) -> None:
+    """A port must be within 1 and 65535."""
+    for message in names.port_number(value):
+        faults.append(FieldError.invalid(path, value, message))
+
+
+def labels(found: Mapping[str, str] | None, path: str, faults: Faults) -> None:
+    """Keys and values must be label keys and values; the path is the map's, not the key's."""
+    for key, value in (found or {}).items():
+        named(key, path, faults, names.label_key)
+        named(value, path, faults, names.label_value)
+
+
+def selector(found: Mapping[str, Any], path: str, faults: Faults) -> None:
+    """A label selector must be well-formed."""
+    labels(found.get("matchLabels"), f"{path}.matchLabels", faults)
+    for index, one in enumerate(found.get("matchExpressions", ())):
+        place = f"{path}.matchExpressions[{index}]"
+        values = one.get("values", ())
+        if one.get("operator") in ("In", "NotIn"):
+            if not values:
+                needed = "must be specified when `operator` is 'In' or 'NotIn'"
+                faults.append(FieldError.required(f"{place}.values", needed))
+        elif one.get("operator") in ("Exists", "DoesNotExist"):
+            if values:
+                unwanted = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+                faults.append(FieldError.forbidden(f"{place}.values", unwanted))
+        else:
+            wrong = "not a valid selector operator"
+            operator = one.get("operator", "")
+            faults.append(FieldError.invalid(f"{place}.operator", operator, wrong))
+        named(one.get("key", ""), f"{place}.key", faults, names.label_key)
+        for at, value in enumerate(values):
+            named(value, f"{place}.values[{at}]", faults, names.label_value)
+
+
+def ip_fault(text: str) -> str:
+    """Return why a text is no IP address, "" when it is one."""
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+    return ""
+
+
+def endpoint_ip(text: str, path: str, faults: Faults) -> None:
+    """An endpoint's address must be one, of this link at most.
+
+    Knowingly not Kubernetes' rule: it refuses loopback addresses, which are what Pods have here.
+    """
+    import ipaddress
+
+    if fault := ip_fault(text):
+        faults.append(FieldError.invalid(path, text, fault))
+        return
+    address = ipaddress.ip_address(text)
+    if address.is_unspecified:
+        faults.append(FieldError.invalid(path, text, f"may not be unspecified ({text})"))
+    if address.is_link_local:
+        local = "may not be in the link-local range (169.254.0.0/16, fe80::/10)"
+        faults.append(FieldError.invalid(path, text, local))
+    if text.startswith(("224.0.0.", "ff02:", "FF02:")):
+        cast = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
+        faults.append(FieldError.invalid(path, text, cast))
