@@ -9,10 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
-from arubeki.api import names
-from arubeki.api.apply import fieldset
+from arubeki.api.apply import fieldset, lastapplied
 from arubeki.api.apply.check import check
 from arubeki.api.apply.conflict import conflict
 from arubeki.api.apply.fieldset import FieldSet
@@ -38,9 +35,6 @@ from arubeki.errors import BadRequest
 
 BEFORE_FIRST_APPLY = "before-first-apply"
 """The manager that owns what was there when an object without managers is applied to."""
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-"""Where client-side apply keeps the last intent."""
-
 Object = dict[str, Any]
 
 
@@ -78,13 +72,15 @@ def apply_object(
         plan = _Plan(old, intent, fields, shape, managers, me)
         contested = {} if force else plan.contested()
         if contested and manager == "kubectl":
-            contested = _without_last_applied(contested, old, intent, shape)
+            contested = lastapplied.unexplained(contested, old, intent, shape)
         if contested:
             raise conflict(contested)
     except UntypedError as error:
         raise _untypable("live", old, [str(error)]) from None
+    except RecursionError:
+        raise _untypable("live", old, [": nested too deeply"]) from None
     result = plan.finish(now)
-    return _with_last_applied(result, intent) if manager == "kubectl" else result
+    return lastapplied.renewed(result, intent) if manager == "kubectl" else result
 
 
 def track_update(
@@ -119,7 +115,7 @@ def track_update(
     try:
         managers = reconcile(managers, shape)
         _take(managers, old or {}, new, shape, manager or "unknown", subresource, now, reset)
-    except UntypedError:
+    except (UntypedError, RecursionError):
         # No garbage, rather no owners. Source: internal/fieldmanager.go UpdateNoErrors.
         return []
     cap(managers)
@@ -323,65 +319,6 @@ def _timeless(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
         return metadata
     rest = [{key: entry[key] for key in entry if key != "time"} for entry in entries]
     return {**metadata, "managedFields": rest}
-
-
-def _without_last_applied(
-    contested: dict[Identity, FieldSet], live: Object, intent: Object, shape: Schema
-) -> dict[Identity, FieldSet]:
-    """Return the conflicts that kubectl's own client-side apply does not explain.
-
-    What the annotation says and the live object still has was kubectl's all along.
-    Source: internal/lastappliedmanager.go.
-    """
-    text = _annotations(live).get(LAST_APPLIED)
-    if not isinstance(text, str) or not text:
-        return contested
-    try:
-        last = msgspec.json.decode(text)
-        if not isinstance(last, dict) or last.get("apiVersion") != intent.get("apiVersion"):
-            return contested
-        if check(last, shape):
-            return contested
-        allowed, _ = fields_of(last, shape)
-        for differing in compare(last, live, shape):
-            allowed = fieldset.difference(allowed, differing)
-    except ValueError:
-        return contested
-    unexplained: dict[Identity, FieldSet] = {}
-    for identity, fields in contested.items():
-        for path in fieldset.paths(fields):
-            if not fieldset.has(allowed, path):
-                left = unexplained.get(identity, {})
-                unexplained[identity] = fieldset.union(left, fieldset.of_steps(path))
-    return unexplained
-
-
-def _with_last_applied(result: Object, intent: Object) -> Object:
-    """Keep client-side apply's annotation, where there is one, true for a later step back.
-
-    Source: internal/lastappliedupdater.go.
-    """
-    annotations = _annotations(result)
-    if not annotations.get(LAST_APPLIED):
-        return result
-    bare = dict(intent)
-    if LAST_APPLIED in _annotations(intent):
-        rest = {key: one for key, one in _annotations(intent).items() if key != LAST_APPLIED}
-        bare["metadata"] = {**intent["metadata"], "annotations": rest}
-    text = msgspec.json.encode(bare, order="sorted").decode()
-    for plain, escaped in (("&", "\\u0026"), ("<", "\\u003c"), (">", "\\u003e")):
-        text = text.replace(plain, escaped)
-    annotations = {**annotations, LAST_APPLIED: text + "\n"}
-    size = sum(len(str(key).encode()) + len(str(one).encode()) for key, one in annotations.items())
-    if size > names.ANNOTATIONS_MAX_BYTES:
-        del annotations[LAST_APPLIED]
-    return {**result, "metadata": {**result["metadata"], "annotations": annotations}}
-
-
-def _annotations(obj: Object) -> dict[str, Any]:
-    metadata = obj.get("metadata")
-    found = metadata.get("annotations") if isinstance(metadata, dict) else None
-    return found if isinstance(found, dict) else {}
 
 
 def _untypable(which: str, obj: Object, faults: Sequence[str]) -> BadRequest:

@@ -122,14 +122,13 @@ class _Document:
         self.insert(parent, key, value)
 
     def copy(self, operation: dict[str, Any]) -> None:
-        value = self.value_at(operation.get("from"))
+        # A copy of its own: it may be put into what it was copied from.
+        copied = msgspec.json.encode(self.value_at(operation.get("from")))
         parent, key = self.parent(operation.get("path"))
-        self.copied_bytes += len(msgspec.json.encode(value))
+        self.copied_bytes += len(copied)
         if self.copied_bytes > COPIED_MAX_BYTES:
             raise rejected()
-        self.insert(parent, key, value)
-        # What is in two places now is nobody's to change in place.
-        self.ours.clear()
+        self.insert(parent, key, msgspec.json.decode(copied))
 
     def test(self, operation: dict[str, Any]) -> None:
         path = operation.get("path")

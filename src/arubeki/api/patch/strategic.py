@@ -42,7 +42,7 @@ def strategic_merge(doc: Map, patch: Any, schema: Schema) -> Map:
 def _merge_map(original: Map, patch: Map, schema: Schema) -> Map:
     if (directive := patch.get(_PATCH, _NONE)) is not _NONE:
         if directive == "replace":
-            return {key: value for key, value in patch.items() if key != _PATCH}
+            return {key: _bare(value) for key, value in patch.items() if key != _PATCH}
         if directive == "delete":
             return {}
         raise BadRequest(f"unknown patch type: {_go(directive)} in map: {_go(patch)}")
@@ -66,11 +66,11 @@ def _merge_map(original: Map, patch: Map, schema: Schema) -> Map:
         node = _child(schema, field)
         replaced = "replace" in node.merge_strategy
         if isinstance(value, dict):
-            result[field] = value if replaced else _merge_map(current, value, node)
+            result[field] = _bare(value) if replaced else _merge_map(current, value, node)
         elif removing or "merge" in node.merge_strategy:
             result[field] = _merge_list(current, value, node, removing=removing)
         else:
-            result[field] = value
+            result[field] = _bare(value)
     return result
 
 
@@ -97,8 +97,15 @@ def _without_directives(value: Any) -> Any:
     return value
 
 
+def _bare(value: Any) -> Any:
+    """Return a value that is taken as it is, but for the directives themselves in it."""
+    if isinstance(value, dict):
+        return {key: _bare(one) for key, one in value.items() if not _is_directive(key)}
+    return [_bare(one) for one in value] if isinstance(value, list) else value
+
+
 def _is_directive(key: str) -> bool:
-    return key == _RETAIN or key.startswith((f"{_ORDER}/", f"{_DELETE}/"))
+    return key in (_PATCH, _RETAIN) or key.startswith((f"{_ORDER}/", f"{_DELETE}/"))
 
 
 def _retained(result: Map, patch: Map, keep: Any) -> Map:
@@ -148,8 +155,25 @@ def _merge_ordered(result: Map, patch: Map, field: str, order: Any, schema: Sche
         merged = _merge_list(current, wanted, node)
     else:
         merged = wanted
-    result[field] = _in_order(merged, order, [] if current is _NONE else current, key)
+    known = [] if current is _NONE else current
+    if key and known and wanted is not _NONE:
+        known = _overwritten(known, wanted, key)
+    result[field] = _in_order(merged, order, known, key)
     patch.pop(field, None)
+
+
+def _overwritten(live: list[Any], wanted: list[Any], key: str) -> list[Any]:
+    """Return the live list as Kubernetes sees it after a merge that deletes from it.
+
+    It deletes and appends within the array that the live list still points to, so that new items
+    come to stand in the room of the deleted ones. That decides where items that the order does not
+    name end up.
+    """
+    left, fresh = _special_items(live, wanted, key)
+    if len(left) == len(live):
+        return live
+    known = _positions(left, key)
+    return (left + [one for one in fresh if _identity(one, key) not in known])[: len(live)]
 
 
 def _check_order(wanted: list[Any], order: list[Any], key: str) -> None:
@@ -189,7 +213,8 @@ def _merge_list(
     key = schema.merge_key
     if not key:
         raise BadRequest("cannot merge lists without merge key for slice")
-    current, wanted = _special_items(original, patch, key)
+    live, wanted = _special_items(original, patch, key)
+    current = list(live)
     node = schema.items or schema
     for item in wanted:
         identity = _identity(item, key)
@@ -198,8 +223,8 @@ def _merge_list(
                 current[index] = _merge_map(one, item, node)
                 break
         else:
-            current.append(_without_directives(item))
-    return _in_order(current, wanted, original, key)
+            current.append(_bare(item))
+    return _in_order(current, wanted, live, key)
 
 
 def _special_items(original: list[Any], patch: list[Any], key: str) -> tuple[list[Any], list[Any]]:
@@ -219,7 +244,7 @@ def _special_items(original: list[Any], patch: list[Any], key: str) -> tuple[lis
         else:
             raise BadRequest(f"unknown patch type: {_go(directive)} in map: {_go(item)}")
     if replace:
-        return [_without_directives(item) for item in wanted], []
+        return [_bare(item) for item in wanted], []
     return [item for item in original if _identity_or_none(item, key) not in gone], wanted
 
 
