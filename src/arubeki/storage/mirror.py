@@ -195,7 +195,7 @@ class Mirror:
             marks = self._marks
             if not marks or now - marks[-1][0] >= _MARK_SECONDS:
                 marks.append((now, self.revision))
-            while now - marks[0][0] >= retention.seconds:
+            while marks and now - marks[0][0] >= retention.seconds:
                 due = marks.popleft()[1]
         forgotten = list(self.compact(due)) if due else []
         keep = len(self._history)
