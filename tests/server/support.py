@@ -98,7 +98,9 @@ class World:
         **query: Any,
     ) -> Response:
         """Send a request; the query's names may end in `_` where Python has the word itself."""
-        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        raw = (
+            body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        )
         text = urlencode({name.rstrip("_"): value for name, value in query.items()})
         request = Request(method, path, text, dict(headers or {}), raw, user)
         answer = await self.app(request)
@@ -111,7 +113,9 @@ class World:
         assert answer.status < 300, answer.content()
         return json.loads(answer.content())
 
-    async def fails(self, code: int, method: str, path: str, body: Any = None, **more: Any) -> Object:
+    async def fails(
+        self, code: int, method: str, path: str, body: Any = None, **more: Any
+    ) -> Object:
         """Send a request that must fail with `code`; return the Status."""
         answer = await self.ask(method, path, body, **more)
         status = json.loads(answer.content())
@@ -128,7 +132,9 @@ class World:
         assert isinstance(answer, Stream), answer
         return Watching(answer)
 
-    async def patch(self, path: str, body: Any, kind: str = "merge-patch+json", **query: Any) -> Object:
+    async def patch(
+        self, path: str, body: Any, kind: str = "merge-patch+json", **query: Any
+    ) -> Object:
         headers = {"content-type": f"application/{kind}"}
         return await self.json("PATCH", path, body, headers=headers, **query)
 

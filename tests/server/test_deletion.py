@@ -5,7 +5,16 @@ import json
 
 import pytest
 
-from tests.server.support import CONFIG_MAPS, DEPLOYMENTS, PODS, World, config_map, deployment, pod, run
+from tests.server.support import (
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    PODS,
+    World,
+    config_map,
+    deployment,
+    pod,
+    run,
+)
 
 
 def test_an_object_is_gone_at_once_and_told_so() -> None:
@@ -132,9 +141,7 @@ def test_policies_become_finalizers() -> None:
             await world.json("POST", DEPLOYMENTS, deployment(name))
             going = await world.json("DELETE", f"{DEPLOYMENTS}/{name}", options)
             assert going["metadata"]["finalizers"] == finalizers
-            await world.json(
-                "DELETE", f"{DEPLOYMENTS}/{name}", {"propagationPolicy": "Background"}
-            )
+            await world.json("DELETE", f"{DEPLOYMENTS}/{name}", {"propagationPolicy": "Background"})
             await world.fails(404, "GET", f"{DEPLOYMENTS}/{name}")
 
     run(test)

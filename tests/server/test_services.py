@@ -112,9 +112,7 @@ def test_an_update_keeps_takes_and_gives_back() -> None:
         other = {"spec": {"clusterIP": str(NETWORK[2000]), "clusterIPs": [str(NETWORK[2000])]}}
         status = await world.fails(422, "PATCH", path, other, headers=headers)
         assert "may not change once set" in status["message"]
-        await world.patch(
-            path, {"spec": {"type": "ExternalName", "externalName": "example.com"}}
-        )
+        await world.patch(path, {"spec": {"type": "ExternalName", "externalName": "example.com"}})
         assert await _allocated(world) == 0
         back = await world.patch(path, {"spec": {"type": "ClusterIP", "externalName": None}})
         assert ipaddress.ip_address(back["spec"]["clusterIP"]) in NETWORK

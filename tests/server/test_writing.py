@@ -77,7 +77,7 @@ def test_create_fills_in_kind_and_namespace_from_the_url() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "Secret"}, "Secret in version \"v1\" cannot be handled as a ConfigMap"),
+        ({"kind": "Secret"}, 'Secret in version "v1" cannot be handled as a ConfigMap'),
         ({"apiVersion": "v2"}, "the API version in the data (v2) does not match the expected API"),
         ({"metadata": {"name": "a", "namespace": "other"}}, "the namespace of the provided object"),
     ],
@@ -152,7 +152,9 @@ def test_update_without_a_revision_wins_where_the_kind_allows_it() -> None:
         made = await world.ask("PUT", f"{LEASES}/l", lease)
         assert made.status == 201
         status = await world.fails(422, "PUT", f"{LEASES}/l", lease)
-        assert "metadata.resourceVersion: Invalid value: 0x0: must be specified" in status["message"]
+        assert (
+            "metadata.resourceVersion: Invalid value: 0x0: must be specified" in status["message"]
+        )
 
     run(test)
 
@@ -356,7 +358,9 @@ def test_main_and_status_are_written_apart() -> None:
         entries = changed["metadata"]["managedFields"]
         assert [one.get("subresource", "") for one in entries] == ["", "status"]
         again = await world.json(
-            "PUT", f"{DEPLOYMENTS}/d", {**changed, "status": {}, "spec": {**made["spec"], "replicas": 3}}
+            "PUT",
+            f"{DEPLOYMENTS}/d",
+            {**changed, "status": {}, "spec": {**made["spec"], "replicas": 3}},
         )
         assert again["status"] == status
         assert again["spec"]["replicas"] == 3

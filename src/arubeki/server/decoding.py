@@ -104,7 +104,7 @@ def load_yaml(body: bytes, kind: str) -> Any:
 
     try:
         value = documents.load(body)
-        encode_json(value)
+        json.dumps(value, allow_nan=False)  # infinities have no JSON
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
         raise _unreadable(kind, f"yaml: {error}", body) from error
     return value
@@ -187,8 +187,16 @@ def _address_kind(call: Call, obj: dict[str, Any]) -> None:
     expected = resource.gvk
     if call.subresource in resource.subresources:
         expected = resource.subresources[call.subresource].gvk
-    api_version = obj.setdefault("apiVersion", "") or expected.api_version
-    kind = obj.setdefault("kind", "") or expected.kind
+    for name in ("apiVersion", "kind"):
+        if not isinstance(obj.get(name, ""), str | None):
+            raise _unreadable(
+                expected.kind,
+                f"json parse error: json: cannot unmarshal {json_type(obj[name])} into Go struct "
+                f"field .{name} of type string",
+                call.request.body,
+            )
+    api_version = obj.get("apiVersion") or expected.api_version
+    kind = obj.get("kind") or expected.kind
     if kind != expected.kind:
         given = str(api_version).rpartition("/")[2]
         raise BadRequest(

@@ -17,6 +17,19 @@ from arubeki.server.resources import Resource
 
 NONE = "None"
 _WITH_PORTS = ("LoadBalancer", "NodePort")
+_WITH_ADDRESS = ("ClusterIP", "LoadBalancer", "NodePort")
+_NEEDED_BY = {
+    "allocateLoadBalancerNodePorts": ("LoadBalancer",),
+    "clusterIP": _WITH_ADDRESS,
+    "clusterIPs": _WITH_ADDRESS,
+    "externalTrafficPolicy": _WITH_PORTS,
+    "healthCheckNodePort": ("LoadBalancer",),
+    "internalTrafficPolicy": _WITH_ADDRESS,
+    "ipFamilies": _WITH_ADDRESS,
+    "ipFamilyPolicy": _WITH_ADDRESS,
+    "loadBalancerClass": ("LoadBalancer",),
+}
+"""Fields that only some types of Service have."""
 
 
 class ServiceStrategy(Strategy):
@@ -39,6 +52,7 @@ class ServiceStrategy(Strategy):
         spec = new.get("spec")
         if isinstance(spec, dict) and old is not None and isinstance(old.get("spec"), dict):
             _keep_given(spec, old["spec"])
+            _drop_unneeded(spec, old["spec"])
 
     async def admit(
         self, resource: Resource, new: Object, old: Object | None, subresource: str
@@ -307,6 +321,17 @@ def _keep_given(spec: Object, before: Object) -> None:
         elif had and port.get("nodePort") == had:
             # The type has changed to one without: who did not touch the port does not want it.
             del port["nodePort"]
+
+
+def _drop_unneeded(spec: Object, before: Object) -> None:
+    """Take out, of a new spec, what belonged to the old type and nobody has touched.
+
+    Who only changes the type means so. Source: strategy.go dropTypeDependentFields.
+    """
+    old_type, new_type = _type(before), _type(spec)
+    for name, types in _NEEDED_BY.items():
+        if old_type in types and new_type not in types and spec.get(name) == before.get(name):
+            spec.pop(name, None)
 
 
 def _port_key(port: Object) -> tuple[Any, Any]:
