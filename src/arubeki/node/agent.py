@@ -59,6 +59,17 @@ class Node:
             client, [self._pods, heartbeat.controller(machine.name, self._describe)]
         )
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the API says that this node is Ready, and its Pods are known."""
+        if not self.manager.synced():
+            return False
+        fields = f"metadata.name={self.name}"
+        node = self.manager.informers.of(core.Node, fields=fields).get(self.name)
+        return node is not None and any(
+            one.type == "Ready" and one.status == "True" for one in node.status.conditions or ()
+        )
+
     async def start(self) -> None:
         """Register the node and run what is bound to it."""
         self.machine.directory.mkdir(mode=0o700, parents=True, exist_ok=True)

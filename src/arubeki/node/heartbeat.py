@@ -25,7 +25,7 @@ LEASE_SECONDS = 40
 STATUS_SECONDS = 300
 """An unchanged status is written this often; the Lease is what says that the node lives."""
 PODS = 110
-VERSION = "v1.37.0"
+VERSION = "v1.35.0"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from arubeki.net.message import Answer, Request, Response, User
 from arubeki.server import bootstrap, failures, probes, routing, strategies
 from arubeki.server.access import Access, Attributes
 from arubeki.server.admission.allocation import Addresses, node_ports
+from arubeki.server.admission.pods import PodStrategy
 from arubeki.server.admission.services import ServiceStrategy
 from arubeki.server.core import Call, Core, Nodes, Settings
 from arubeki.server.custom.registration import Definitions
@@ -99,7 +100,9 @@ class App:
         self._sweeper = Sweeper(self._core, services)
         self._core.custom = CustomStrategy()
         self._core.strategies = strategies.built_in(
-            services, DefinitionStrategy(self._definitions.taken)
+            services,
+            DefinitionStrategy(self._definitions.taken),
+            PodStrategy(self.settings.eviction_seconds),
         )
         self._discovery = Discovery(self.registry)
         self._openapi = OpenApi(self.registry)

@@ -23,7 +23,8 @@ class Settings:
     """What the server is told about the cluster around it.
 
     `service_network` is where ClusterIPs come from, `address` and `port` where the API itself
-    answers (the endpoints of the Service `kubernetes`).
+    answers (the endpoints of the Service `kubernetes`). `eviction_seconds` is how long a Pod that says
+    nothing else tolerates a node that is not ready or not reached.
     """
 
     service_network: str = "127.240.0.0/16"
@@ -31,6 +32,7 @@ class Settings:
     address: str = "127.0.0.1"
     port: int = 6443
     event_seconds: float = 3600.0
+    eviction_seconds: int = 300
 
 
 @dataclass(slots=True)

@@ -136,7 +136,7 @@ class OpenApi:
             paths |= _paths(resource, components)
         return {
             "openapi": "3.0.0",
-            "info": {"title": "arubeki", "version": "v1.37.0"},
+            "info": {"title": "arubeki", "version": "v1.35.0"},
             "paths": paths,
             "components": {"schemas": components.schemas},
         }

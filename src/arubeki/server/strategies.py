@@ -13,7 +13,7 @@ from arubeki.server.custom.strategy import DefinitionStrategy
 
 
 def built_in(
-    services: ServiceStrategy, definitions: DefinitionStrategy
+    services: ServiceStrategy, definitions: DefinitionStrategy, pods: PodStrategy
 ) -> Mapping[tuple[str, str], Strategy]:
     """Return the strategies by (group, kind); a kind without particulars has no entry."""
     return {
@@ -21,7 +21,7 @@ def built_in(
         ("", "Event"): kinds.EventStrategy(),
         ("", "Namespace"): kinds.NamespaceStrategy(),
         ("", "Node"): kinds.NodeStrategy(),
-        ("", "Pod"): PodStrategy(),
+        ("", "Pod"): pods,
         ("", "Secret"): kinds.SecretStrategy(),
         ("", "Service"): services,
         ("", "ServiceAccount"): kinds.ServiceAccountStrategy(),

@@ -30,6 +30,9 @@ class PodStrategy(Strategy):
     is_graceful = True
     returns_deleted = True
 
+    def __init__(self, tolerated_seconds: int = TOLERATED_SECONDS) -> None:
+        self._tolerated_seconds = tolerated_seconds
+
     def reset(self, resource: Resource, new: Object, old: Object | None, subresource: str) -> None:
         """A binding writes the node and the condition that tells of it."""
         if subresource != "binding":
@@ -48,7 +51,7 @@ class PodStrategy(Strategy):
         account = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
         spec["serviceAccountName"] = spec["serviceAccount"] = account
         self._prioritize(resource, new, spec)
-        _tolerate_unhealthy_nodes(spec)
+        _tolerate_unhealthy_nodes(spec, self._tolerated_seconds)
         status: Object = {"phase": "Pending", "qosClass": qos_class(spec)}
         if spec.get("schedulingGates"):
             status["conditions"] = [
@@ -84,7 +87,7 @@ class PodStrategy(Strategy):
         return period if period >= 0 else 1
 
 
-def _tolerate_unhealthy_nodes(spec: Object) -> None:
+def _tolerate_unhealthy_nodes(spec: Object, seconds: int) -> None:
     """Let a Pod stay for a while on a node that is gone, unless it says how long itself."""
     tolerations = list(spec.get("tolerations") or ())
     for taint in _UNHEALTHY:
@@ -94,7 +97,7 @@ def _tolerate_unhealthy_nodes(spec: Object) -> None:
                     "key": taint,
                     "operator": "Exists",
                     "effect": "NoExecute",
-                    "tolerationSeconds": TOLERATED_SECONDS,
+                    "tolerationSeconds": seconds,
                 }
             )
     spec["tolerations"] = tolerations

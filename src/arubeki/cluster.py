@@ -1,1 +1,0 @@
-"""All of it in one process, on one port: the one place where both halves meet."""

@@ -1,0 +1,137 @@
+"""The nodes of a cluster in one process: their runtimes, addresses and directories.
+
+Above both halves.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from arubeki.client.client import Client
+from arubeki.cluster.options import Options
+from arubeki.errors import ConfigError
+from arubeki.net.message import Handler, User
+from arubeki.node.agent import Machine, Node
+from arubeki.node.heartbeat import Capacity
+from arubeki.node.network import addresses
+from arubeki.node.runtimes.base import Runtime
+
+
+class Machines:
+    """Makes, starts, stops and starts again the nodes; each has a runtime of its own."""
+
+    def __init__(self, options: Options, client_for: Callable[[User], Client]) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.runtime = ""
+        """The runtime in use, once started."""
+        self.runtime_reason = ""
+        """Why it is not the sandbox, where that was not asked for."""
+        self._options = options
+        self._client_for = client_for
+        self._temporary: Path | None = None
+        self._runtimes: dict[str, Runtime] = {}
+        self._machines: dict[str, Machine] = {}
+
+    async def start(self) -> None:
+        """Choose the runtime and start every node."""
+        if not self._options.nodes:
+            return
+        self.runtime, self.runtime_reason = await self._chosen()
+        root = self._root()
+        for number in range(1, self._options.nodes + 1):
+            name = f"node-{number}"
+            runtime = self._runtimes[name] = make_runtime(self.runtime, self._options)
+            self._machines[name] = Machine(
+                name=name,
+                runtime=runtime,
+                block=self._block(number),
+                directory=root / name,
+                capacity=Capacity.of_machine(),
+            )
+            await self.start_node(name)
+
+    async def start_node(self, name: str) -> None:
+        """Start a node, for the first time or again."""
+        machine = self._machines.get(name)
+        if machine is None:
+            raise ConfigError(f"there is no node {name}")
+        if name in self.nodes:
+            raise ConfigError(f"node {name} runs already")
+        # What a former process of this node left of its Pods is of no use: they run anew.
+        shutil.rmtree(machine.directory / "pods", ignore_errors=True)
+        user = User(f"system:node:{name}", ("system:nodes", "system:authenticated"))
+        self.nodes[name] = Node(self._client_for(user), machine)
+        await self.nodes[name].start()
+
+    async def stop_node(self, name: str) -> None:
+        """Let a node vanish with all that runs on it, as if its power had failed."""
+        node = self.nodes.pop(name, None)
+        if node is None:
+            raise ConfigError(f"node {name} does not run")
+        await node.kill()
+
+    async def stop(self) -> None:
+        """End every node and every process."""
+        for node in self.nodes.values():
+            await node.stop()
+        self.nodes.clear()
+        for runtime in self._runtimes.values():
+            await runtime.close()
+        for machine in self._machines.values():
+            machine.block.close()
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def find(self, name: str) -> Handler | None:
+        """Return the handler of a node that runs: the server's way to it."""
+        return self.nodes.get(name)
+
+    def unready(self) -> str:
+        """Say which node is not there yet: a readiness check."""
+        waiting = [
+            f"{name}: {node.manager.unsynced() or 'not Ready'}"
+            for name, node in self.nodes.items()
+            if not node.is_ready
+        ]
+        if len(self._machines) < self._options.nodes:
+            waiting.append("not all nodes have been started")
+        return "; ".join(waiting)
+
+    async def _chosen(self) -> tuple[str, str]:
+        asked = self._options.runtime
+        if asked != "auto":
+            reason = await make_runtime(asked, self._options).probe()
+            if reason:
+                raise ConfigError(f"the runtime {asked} does not work here: {reason}")
+            return asked, ""
+        reason = await make_runtime("sandbox", self._options).probe()
+        return ("plain", reason) if reason else ("sandbox", "")
+
+    def _root(self) -> Path:
+        directory = self._options.directory
+        if directory is not None:
+            return directory / "nodes"
+        self._temporary = Path(tempfile.mkdtemp(prefix="arubeki-"))
+        return self._temporary
+
+    def _block(self, number: int) -> addresses.Block:
+        """Return a node's addresses; Pods that are status only need none that can be bound."""
+        if self.runtime == "fake":
+            return addresses.Block(number)
+        return addresses.claim()
+
+
+def make_runtime(name: str, options: Options) -> Runtime:
+    """Return a runtime by its name."""
+    if name == "fake":
+        from arubeki.node.runtimes.fake import FakeRuntime
+
+        return FakeRuntime(options.fake_start_seconds)
+    if name == "plain":
+        from arubeki.node.runtimes.plain import PlainRuntime
+
+        return PlainRuntime()
+    from arubeki.node.runtimes.sandbox import SandboxRuntime
+
+    return SandboxRuntime()
