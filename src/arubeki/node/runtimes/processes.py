@@ -125,13 +125,19 @@ class Supervised(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self.started: asyncio.Future[tuple[int, int]] = loop.create_future()
         self.ended: asyncio.Future[int] = loop.create_future()
+        self.closed: asyncio.Future[None] = loop.create_future()
         self._received = b""
         self._transport: asyncio.WriteTransport | None = None
 
     async def give(self, control: socket.socket, job: dict[str, Any]) -> tuple[int, int]:
         """Give the job; return (number of the main process, of the sandbox' init) once it runs."""
         loop = asyncio.get_running_loop()
-        await loop.create_unix_connection(lambda: self, sock=control)
+        try:
+            await loop.create_unix_connection(lambda: self, sock=control)
+        except BaseException:
+            control.close()
+            self.connection_lost(None)
+            raise
         assert self._transport is not None
         # Paths and the environment may hold what is no UTF-8; the standard library carries that.
         self._transport.write(json.dumps(job).encode() + b"\n")
@@ -158,10 +164,12 @@ class Supervised(asyncio.Protocol):
             else:
                 self._finish(StartError("killed before it could start"), message["status"])
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The supervisor has ended."""
-        self._finish(StartError(f"its supervisor died: {exc}"), KILLED)
+        self._finish(StartError("its supervisor died"), KILLED)
         self._transport = None
+        if not self.closed.done():
+            self.closed.set_result(None)
 
     def _finish(self, error: StartError, status: int) -> None:
         if not self.started.done():
@@ -169,6 +177,8 @@ class Supervised(asyncio.Protocol):
             self.started.exception()  # seen, also if the one who waits was cancelled
         if not self.ended.done():
             self.ended.set_result(status)
+        if self._transport is not None:
+            self._transport.close()
 
 
 class Pump:
@@ -271,6 +281,7 @@ class ProcessContainer:
         await asyncio.wait([pump.done for pump in pumps], timeout=_DRAIN_SECONDS)
         for pump in pumps:
             pump.close()
+        await self.supervised.closed
         _ignoring_full_disk(self.log.close)
         code = os.waitstatus_to_exitcode(status)
         self.exit = Exit(code if code >= 0 else 128 - code, finished_at, max(0, -code))
@@ -379,6 +390,7 @@ class ProcessRuntime:
             await asyncio.wait([pump.done for pump in pumps], timeout=0.1)
             for pump in pumps:
                 pump.close()
+            await supervised.closed
         code = os.waitstatus_to_exitcode(status)
         return Executed(code if code >= 0 else 128 - code, bytes(output), timed_out)
 
