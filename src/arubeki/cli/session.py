@@ -101,6 +101,8 @@ class Session:
         body: bytes = b"",
     ) -> Any:
         """Send a request and return the decoded answer. Raises: ApiError, TransportError."""
+        if body:
+            headers = {"content-type": "application/json", **(headers or {})}
         response = await self.transport.request(
             method, path, query=urlencode(query or {}), headers=headers, body=body
         )
@@ -132,7 +134,7 @@ class Session:
 @asynccontextmanager
 async def connected(options: Any) -> AsyncIterator[Session]:
     """Connect as the options `kubeconfig`, `context` and `namespace` say."""
-    found = config.load(path=options.kubeconfig or "", context=options.context)
+    found = config.load(path=options.kubeconfig or None, context=options.context)
     namespace = getattr(options, "namespace", "") or found.namespace or "default"
     transport = HttpsTransport(found)
     try:

@@ -1,0 +1,126 @@
+"""`run`: the controllers of a Python file, against a cluster, until Ctrl-C.
+
+Outside the ring: [you > **cli** > runtime].
+"""
+
+import asyncio
+import contextlib
+import importlib.util
+import sys
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from arubeki.api.objects import Kind
+from arubeki.cli.lines import printer
+from arubeki.cli.up import ready_block, run_loop, serving, stop_signal
+from arubeki.client import config
+from arubeki.client.client import Client
+from arubeki.client.https import HttpsTransport
+from arubeki.errors import ConfigError
+from arubeki.kinds import apiextensions_v1 as apiextensions
+from arubeki.kinds.crd import manifest
+from arubeki.runtime.app import App
+from arubeki.runtime.manager import Manager
+from arubeki.runtime.trace import Trace
+
+ESTABLISHED_SECONDS = 30.0
+
+
+def run(options: Any) -> int:
+    """Load the file, apply its CRDs, run its apps."""
+    module = load(Path(options.file))
+    apps = find_apps(module)
+    return run_loop(lambda: _run(options, apps))
+
+
+async def _run(options: Any, apps: list[App]) -> int:
+    stopped = stop_signal()
+    async with _client(options) as client:
+        if not options.no_crds:
+            await install(client, apps)
+        trace = Trace()
+        trace.subscribe(printer())
+        async with Manager(client, apps, trace=trace) as manager:
+            names = ", ".join(one.name for one in manager.controllers)
+            print(f"running {names}; Ctrl-C ends it", flush=True)
+            await stopped.wait()
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def _client(options: Any) -> AsyncIterator[Client]:
+    """Give a client of the cluster: one that is started here, or the one of the kubeconfig."""
+    if options.up:
+        async with serving(options) as (cluster, context):
+            print(ready_block(cluster, context, ""), flush=True)
+            yield cluster.client()
+        return
+    found = config.load(path=options.kubeconfig or None, context=options.context)
+    client = Client(HttpsTransport(found))
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def load(path: Path) -> ModuleType:
+    """Import a file as a module of its own. Raises: ConfigError."""
+    if not path.is_file():
+        raise ConfigError(f"there is no file {path}")
+    spec = importlib.util.spec_from_file_location(path.stem.replace("-", "_"), path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    # The file's neighbours can be imported, as if it had been started by its name.
+    sys.path.insert(0, str(path.parent.resolve()))
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def find_apps(module: ModuleType) -> list[App]:
+    """Return the apps that a module made. Raises: ConfigError when there is none."""
+    apps = list(dict.fromkeys(one for one in vars(module).values() if isinstance(one, App)))
+    if not apps:
+        raise ConfigError(
+            f'{module.__file__} makes no arubeki.App\nhelp: app = App("name") at module level'
+        )
+    return apps
+
+
+def definitions(apps: Iterable[App]) -> list[dict[str, Any]]:
+    """Return the CustomResourceDefinitions of the kinds that apps reconcile, own or watch."""
+    kinds: dict[Any, None] = {}
+    for app in apps:
+        for one in app.controllers:
+            kinds.update(dict.fromkeys([one.plan.kind, *one.plan.owns, *one.watches]))
+    found = []
+    for kind in kinds:
+        if isinstance(kind, type) and hasattr(kind, "SPEC"):
+            found.append(manifest(kind))
+    return found
+
+
+async def install(client: Client, apps: Iterable[App]) -> None:
+    """Apply the CRDs of apps and wait until their kinds are served."""
+    for definition in definitions(apps):
+        kind = apiextensions.CustomResourceDefinition.KIND
+        await client.apply(definition, kind=kind)
+        await _established(client, kind, definition["metadata"]["name"])
+
+
+async def _established(client: Client, kind: Kind, name: str) -> None:
+    try:
+        async with asyncio.timeout(ESTABLISHED_SECONDS):
+            while True:
+                found = await client.get(kind, name)
+                conditions = (found.get("status") or {}).get("conditions") or ()
+                if any(
+                    one["type"] == "Established" and one["status"] == "True" for one in conditions
+                ):
+                    return
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise ConfigError(f"the definition {name} was not established in time") from None
