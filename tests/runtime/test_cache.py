@@ -118,6 +118,14 @@ def test_a_server_whose_time_went_back_leaves_no_overlay_of_the_future():
     assert cache.revision == 50
 
 
+def test_a_new_list_without_it_confirms_what_we_deleted():
+    cache = Cache()
+    cache.cover(entry(7))
+    cache.cover_gone(X, "u")
+    cache.reach(9, reset=True)
+    assert not cache._overlay
+
+
 def test_indexes_follow_what_is_visible():
     cache = Cache()
     cache.add_index("value", lambda obj: [obj.split("@")[1]])

@@ -284,9 +284,9 @@ def test_the_wait_between_failures_grows_to_its_bound_and_honours_the_server():
 def test_a_kind_that_is_not_served_yet_is_asked_for_often():
     async def main():
         source = Source()
-        source.faults = [NotFound("the server could not find the requested resource")] * 100
+        source.faults = [NotFound("the server could not find the requested resource")] * 1000
         async with following(source) as (informer, _):
-            await asyncio.sleep(30)
+            await asyncio.sleep(120)
             assert not informer.is_synced
             assert "NotFound" in informer.failure
             source.faults.clear()
@@ -396,6 +396,11 @@ def test_an_object_that_is_not_as_its_type_says_hides_no_other(caplog):
             source.put("good", data=7)
             source.put("other")
             await moment()
+            assert names(informer) == ["good", "other"]
+            source.cut(Expired("old"))
+            await moment()
+            # It is there, only not to be read: it stays as it was last.
+            assert informer.relists == 1
             assert names(informer) == ["good", "other"]
 
     run(main())

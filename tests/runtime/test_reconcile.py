@@ -222,6 +222,51 @@ def test_kinds_that_are_not_watched_are_read_at_the_server():
     run(scenario)
 
 
+def test_children_are_those_it_controls():
+    found = []
+
+    async def reconcile(web, ctx):
+        found.append([one.name for one in await ctx.children(core.ConfigMap)])
+
+    async def scenario(world):
+        web = await world.client.get(apps.Deployment, "web", "ns")
+        for name, is_controller in (("mine", True), ("known", False)):
+            reference = meta.OwnerReference(
+                apiVersion="apps/v1",
+                kind="Deployment",
+                name="web",
+                uid=web.uid,
+                controller=is_controller,
+            )
+            await world.client.create(
+                core.ConfigMap(
+                    metadata=meta.ObjectMeta(
+                        name=name, namespace="ns", ownerReferences=(reference,)
+                    )
+                )
+            )
+        async with world.running(reconciling(reconcile)) as manager:
+            await manager.settle()
+        assert found[-1] == ["mine"]
+
+    run(scenario)
+
+
+def test_an_owner_that_the_object_names_already_is_kept_beside_ours():
+    async def reconcile(web, ctx):
+        other = meta.OwnerReference(apiVersion="v1", kind="ConfigMap", name="other", uid="o")
+        named = core.ConfigMap(metadata=meta.ObjectMeta(name="named", ownerReferences=(other,)))
+        await ctx.apply(named)
+
+    async def scenario(world):
+        async with world.running(reconciling(reconcile)) as manager:
+            await manager.settle()
+        named = await world.client.get(core.ConfigMap, "named", "ns")
+        assert sorted(one.name for one in named.owners) == ["other", "web"]
+
+    run(scenario)
+
+
 # Pruning.
 
 
@@ -251,9 +296,16 @@ def test_nothing_is_pruned_that_we_did_not_apply():
         await world.client.apply(
             core.ConfigMap(metadata=meta.ObjectMeta(name="free", namespace="ns")), manager="parts"
         )
+        # Ours by owner and by our name, but by an update: no intent of this controller.
+        updater = world.client_of("parts")
+        await updater.create(
+            core.ConfigMap(
+                metadata=meta.ObjectMeta(name="updated", namespace="ns", ownerReferences=(owner,))
+            )
+        )
         async with world.running(parts_app()) as manager:
             await manager.settle()
-        assert await names(world) == ["free", "owned", "web-a", "web-b"]
+        assert await names(world) == ["free", "owned", "updated", "web-a", "web-b"]
 
     run(scenario)
 
@@ -373,6 +425,20 @@ def test_a_run_that_raises_keeps_what_was_said_before(restart):
         assert (await condition(world, "Available")).status == "True"
         assert (await condition(world, "New")).status == "True"
         assert (await world.client.get(apps.Deployment, "web", "ns")).status.replicas == 3
+
+    run(scenario)
+
+
+def test_a_condition_that_begins_well_is_no_news():
+    async def reconcile(web, ctx):
+        ctx.condition("Degraded", False, event=True)
+        ctx.condition("Stalled", True, reason="Stuck", event=True)
+
+    async def scenario(world):
+        async with world.running(reconciling(reconcile)) as manager:
+            await manager.settle()
+        told = [(one.type, one.reason) for one in await world.client.list(core.Event, "ns")]
+        assert told == [("Warning", "Stuck")]
 
     run(scenario)
 
@@ -578,6 +644,21 @@ def test_a_cleanup_that_is_not_through_keeps_the_object():
             await asyncio.sleep(10)
             assert len(log) == 3
             assert await names(world, apps.Deployment) == []
+
+    run(scenario)
+
+
+def test_a_finalizer_set_by_another_behind_our_back_is_not_lost():
+    log = []
+
+    async def scenario(world):
+        async with world.running(cleaning(log), faults=Faults(late_seconds=5)) as manager:
+            await asyncio.sleep(2)  # the initial list is on its way, as it was
+            patch = {"metadata": {"finalizers": ["example.com/theirs"]}}
+            await world.client.patch(apps.Deployment, "web", "ns", patch)
+            await manager.settle(11)
+        web = await world.client.get(apps.Deployment, "web", "ns")
+        assert sorted(web.finalizers) == ["apps/parts", "example.com/theirs"]
 
     run(scenario)
 

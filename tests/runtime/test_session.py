@@ -98,6 +98,26 @@ def test_intents_are_bounded_and_forgotten(monkeypatch):
     assert list(intents._known) == [2, 4]
 
 
+def test_an_object_made_anew_is_applied_to_although_it_looks_the_same():
+    async def main():
+        ours = {"manager": "tested", "operation": "Apply", "fieldsV1": {"f:a": {}}}
+        answers = [
+            encoded(resourceVersion=revision, uid=uid, managedFields=[ours])
+            for revision, uid in (("6", "u"), ("8", "other"))
+        ]
+        session, informer = session_on(Answering(*answers))
+        session.env.informers.managers.add("tested")
+        pod = core.Pod(metadata=meta.ObjectMeta(name="x", namespace="ns"))
+        await session.apply(pod)
+        informer.cache.tell(informer.decoding.entry(answers[1]))
+        informer.cache.reach(8)
+        await session.apply(pod)
+        await session.apply(pod)
+        assert (session.record.requests, session.record.skipped) == (2, 1)
+
+    clock.run_virtual(main())
+
+
 def test_without_managed_fields_the_revision_stands_for_them():
     async def main():
         session, informer = session_on(Answering(encoded(resourceVersion="6")))

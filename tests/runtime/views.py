@@ -92,7 +92,8 @@ async def define_kind(world):
 
 async def play_deployment(world, available=1):
     """Say what the Deployment controller would."""
-    status = {"status": {"availableReplicas": available}}
+    counts = ("replicas", "readyReplicas", "availableReplicas")
+    status = {"status": dict.fromkeys(counts, available)}
     await world.client.patch(apps.Deployment, "viewer-hello", "ns", status, subresource="status")
 
 
