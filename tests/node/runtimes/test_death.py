@@ -98,7 +98,7 @@ def test_the_keeper_needs_the_standard_library_alone() -> None:
     source = Path(arubeki.__file__).parents[1]
     code = (
         f"import sys; sys.path.insert(0, {str(source)!r})\n"
-        "import arubeki.node.runtimes.keeper\n"
+        "import arubeki.node.runtimes.keeper.main\n"
         "print(*(name for name in sys.modules if name.startswith('arubeki')))"
     )
     done = subprocess.run(
@@ -110,5 +110,9 @@ def test_the_keeper_needs_the_standard_library_alone() -> None:
         "arubeki.node",
         "arubeki.node.runtimes",
         "arubeki.node.runtimes.keeper",
-        "arubeki.node.runtimes.namespaces",
+        "arubeki.node.runtimes.keeper.kin",
+        "arubeki.node.runtimes.keeper.main",
+        "arubeki.node.runtimes.keeper.namespaces",
+        "arubeki.node.runtimes.keeper.program",
+        "arubeki.node.runtimes.keeper.supervisor",
     }

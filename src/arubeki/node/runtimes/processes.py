@@ -36,7 +36,7 @@ from arubeki.node.runtimes.base import (
 
 _BOOT = (
     "import sys; sys.path.insert(0, sys.argv.pop(1));"
-    "from arubeki.node.runtimes.keeper import main; main()"
+    "from arubeki.node.runtimes.keeper.main import main; main()"
 )
 _DRAIN_SECONDS = 2.0
 _READ_BYTES = 32 * 1024
@@ -126,6 +126,7 @@ class Supervised(asyncio.Protocol):
         self.started: asyncio.Future[tuple[int, int]] = loop.create_future()
         self.ended: asyncio.Future[int] = loop.create_future()
         self.closed: asyncio.Future[None] = loop.create_future()
+        self.started_at = 0.0
         self._received = b""
         self._transport: asyncio.WriteTransport | None = None
 
@@ -158,6 +159,7 @@ class Supervised(asyncio.Protocol):
         for line in lines:
             message = json.loads(line)
             if "pid" in message:
+                self.started_at = clock.now()
                 self.started.set_result((message["pid"], message["init"]))
             elif "error" in message:
                 self._finish(StartError(message["error"]), 128 << 8)
@@ -239,7 +241,6 @@ class ProcessContainer:
         self.notices = notices
         self.pid = 0
         self.init = 0
-        self.started_at = 0.0
         self.exit: Exit | None = None
         self.log = Log(command.log)
         self.supervised = Supervised()
@@ -261,7 +262,11 @@ class ProcessContainer:
             else:
                 await self._ended
             raise
-        self.started_at = clock.now()
+
+    @property
+    def started_at(self) -> float:
+        """When its program began to run."""
+        return self.supervised.started_at
 
     async def wait(self) -> Exit:
         """Wait until it has ended and its log is complete."""
