@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from arubeki import clock
 from arubeki.net.message import Chunk, Request, Response, Stream, User
 from arubeki.server.access import Access
-from arubeki.server.app import App, Settings
+from arubeki.server.app import App
 from arubeki.server.wire import stamp
 from arubeki.storage.memory import MemoryStorage
 

@@ -5,9 +5,9 @@ import ipaddress
 
 import pytest
 
+from arubeki.server.access import Access
 from arubeki.server.admission.allocation import PREFIX, Addresses
 from arubeki.server.app import App, Settings
-from arubeki.server.access import Access
 from tests.server.support import SERVICES, World, run
 
 NETWORK = ipaddress.ip_network(Settings().service_network)

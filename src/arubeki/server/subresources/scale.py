@@ -15,6 +15,7 @@ from arubeki.errors import BadRequest, NotServed
 from arubeki.net.message import Response
 from arubeki.server import conform, decoding, failures, wire
 from arubeki.server.core import Call
+from arubeki.server.negotiation import negotiate
 from arubeki.server.resources import ScalePaths
 from arubeki.server.verbs.options import write_options
 from arubeki.server.verbs.respond import respond_bytes
@@ -38,6 +39,7 @@ async def get(call: Call) -> Response:
 
 async def update(call: Call) -> Response:
     """Set the replicas to those of the body."""
+    negotiate(call.header("accept"), forms=False)
     options = write_options(call, "UpdateOptions")
     scale, _ = decoding.decode_body(call)
     decoding.address(call, scale, expect_name=True)
@@ -51,6 +53,7 @@ async def update(call: Call) -> Response:
 
 async def patch(call: Call) -> Response:
     """Set the replicas to what the patch makes of them."""
+    negotiate(call.header("accept"), forms=False)
     options = write_options(call, "PatchOptions")
     media_type = decoding.media_type_of(call)
     if media_type == APPLY_PATCH:

@@ -66,6 +66,10 @@ async def create_object(
         metadata["name"] = meta.generate_name(metadata["generateName"])
     await strategy.admit(resource, obj, None, "")
     _raise_faults(call, obj, None, "")
+    there = await core.storage.get(resource.key(call.namespace, metadata["name"]))
+    if there is not None and not generated:
+        # Told before anything is reserved; the commit below would find it out as well.
+        raise _already_there(call, metadata["name"], there)
     undo = await strategy.reserve(obj, None, dry_run=options.dry_run)
     for attempt in range(NAME_TRIES):
         key = resource.key(call.namespace, metadata["name"])
