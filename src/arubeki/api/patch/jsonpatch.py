@@ -74,9 +74,10 @@ def _checked(ops: Any) -> list[dict[str, Any]]:
             wanted = "Go value of type handlers.jsonPatchOp"
             raise BadRequest(f"{decoding} {json_kind(operation)} into {wanted}")
         for name in ("op", "path", "from"):
-            if not isinstance(operation.get(name) or "", str):
+            value = operation.get(name)
+            if value is not None and not isinstance(value, str):
                 wanted = f"Go struct field jsonPatchOp.{name} of type string"
-                raise BadRequest(f"{decoding} {json_kind(operation[name])} into {wanted}")
+                raise BadRequest(f"{decoding} {json_kind(value)} into {wanted}")
         checked.append(operation)
     return checked
 
