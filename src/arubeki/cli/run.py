@@ -3,29 +3,24 @@
 Outside the ring: [you > **cli** > runtime].
 """
 
-import asyncio
 import contextlib
 import importlib.util
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from arubeki.api.objects import Kind
 from arubeki.cli.lines import printer
 from arubeki.cli.up import ready_block, run_loop, serving, stop_signal
 from arubeki.client import config
 from arubeki.client.client import Client
 from arubeki.client.https import HttpsTransport
 from arubeki.errors import ConfigError
-from arubeki.kinds import apiextensions_v1 as apiextensions
-from arubeki.kinds.crd import manifest
 from arubeki.runtime.app import App
+from arubeki.runtime.install import install
 from arubeki.runtime.manager import Manager
 from arubeki.runtime.trace import Trace
-
-ESTABLISHED_SECONDS = 30.0
 
 
 def run(options: Any) -> int:
@@ -88,39 +83,3 @@ def find_apps(module: ModuleType) -> list[App]:
             f'{module.__file__} makes no arubeki.App\nhelp: app = App("name") at module level'
         )
     return apps
-
-
-def definitions(apps: Iterable[App]) -> list[dict[str, Any]]:
-    """Return the CustomResourceDefinitions of the kinds that apps reconcile, own or watch."""
-    kinds: dict[Any, None] = {}
-    for app in apps:
-        for one in app.controllers:
-            kinds.update(dict.fromkeys([one.plan.kind, *one.plan.owns, *one.watches]))
-    found = []
-    for kind in kinds:
-        if isinstance(kind, type) and hasattr(kind, "SPEC"):
-            found.append(manifest(kind))
-    return found
-
-
-async def install(client: Client, apps: Iterable[App]) -> None:
-    """Apply the CRDs of apps and wait until their kinds are served."""
-    for definition in definitions(apps):
-        kind = apiextensions.CustomResourceDefinition.KIND
-        await client.apply(definition, kind=kind)
-        await _established(client, kind, definition["metadata"]["name"])
-
-
-async def _established(client: Client, kind: Kind, name: str) -> None:
-    try:
-        async with asyncio.timeout(ESTABLISHED_SECONDS):
-            while True:
-                found = await client.get(kind, name)
-                conditions = (found.get("status") or {}).get("conditions") or ()
-                if any(
-                    one["type"] == "Established" and one["status"] == "True" for one in conditions
-                ):
-                    return
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise ConfigError(f"the definition {name} was not established in time") from None

@@ -13,7 +13,7 @@ from arubeki.cluster.options import Options
 from arubeki.errors import ConfigError
 from arubeki.net.message import Handler, User
 from arubeki.node.agent import Machine, Node
-from arubeki.node.heartbeat import Capacity
+from arubeki.node.heartbeat import PERIOD_SECONDS, Capacity
 from arubeki.node.network import addresses
 from arubeki.node.runtimes.base import Runtime
 
@@ -48,6 +48,8 @@ class Machines:
                 block=self._block(number),
                 directory=root / name,
                 capacity=Capacity.of_machine(),
+                # A few beats may be lost before a node is.
+                heartbeat_seconds=min(PERIOD_SECONDS, self._options.node_grace_seconds / 5),
             )
             await self.start_node(name)
 

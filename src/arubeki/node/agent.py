@@ -42,6 +42,7 @@ class Machine:
     block: Block
     directory: Path
     capacity: heartbeat.Capacity
+    heartbeat_seconds: float = heartbeat.PERIOD_SECONDS
 
 
 class Node:
@@ -56,7 +57,11 @@ class Node:
         self._uids: dict[Key, str] = {}
         self._pods = self._pod_controller()
         self.manager = Manager(
-            client, [self._pods, heartbeat.controller(machine.name, self._describe)]
+            client,
+            [
+                self._pods,
+                heartbeat.controller(machine.name, self._describe, machine.heartbeat_seconds),
+            ],
         )
 
     @property

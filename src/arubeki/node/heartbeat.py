@@ -64,7 +64,9 @@ class Description:
     capacity: Capacity
 
 
-def controller(name: str, describe: Callable[[], Description]) -> Controller[Key]:
+def controller(
+    name: str, describe: Callable[[], Description], period_seconds: float = PERIOD_SECONDS
+) -> Controller[Key]:
     """Return the controller of one node's heartbeat."""
     key = Key("", name)
 
@@ -82,7 +84,7 @@ def controller(name: str, describe: Callable[[], Description]) -> Controller[Key
                 ),
             )
         )
-        return Again(PERIOD_SECONDS)
+        return Again(period_seconds)
 
     async def start() -> AsyncIterator[Key]:
         yield key
