@@ -52,6 +52,14 @@ SCALARS = {
     ("boolean", ""): "bool",
     ("object", ""): "object",
 }
+# Types that Go writes as null when they hold nothing; they are kept as they are.
+NULLS = (
+    "apiextensions.v1.JSON",
+    "meta.v1.FieldsV1",
+    "meta.v1.MicroTime",
+    "meta.v1.Time",
+    "runtime.RawExtension",
+)
 GO_NAMES = {"bytes": "[]uint8", "double": "float64", "object": "struct"}
 
 
@@ -156,10 +164,11 @@ def schema(
             words.append("required")
         if key in fields and package:
             one, home, where = fields[key]
+            words[0] += written(one, words[0])
             if (default := gosource.default_of(one, packages[home])) is not None:
                 words.append(f"default={default}")
             go = go_name(one.type, home)
-            if go != expected_go_name(words[0]):
+            if go != expected_go_name(words[0].rstrip("?!")):
                 words.append(f"go={go}")
             if where:
                 words.append(f"in={where}")
@@ -167,6 +176,18 @@ def schema(
     if definition.get("x-kubernetes-map-type") == "atomic":
         found[""] = "atomic"
     return found
+
+
+def written(one: gosource.GoField, shape: str) -> str:
+    """Return when Go writes a field: `?` as it is, `!` always, else when it is not zero."""
+    if one.type.startswith("*") or shape in NULLS:
+        return "?"
+    if shape.startswith(("[]", "{}", "bytes")):
+        return "" if "omitempty" in one.options else "?"
+    if "omitzero" in one.options:
+        return ""
+    # encoding/json never leaves out a struct that is no pointer, `omitempty` or not.
+    return "!" if "omitempty" not in one.options or "." in shape else ""
 
 
 def flat(

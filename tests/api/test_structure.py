@@ -156,8 +156,33 @@ def test_unknown_fields_go_and_are_told_in_document_order():
         "spec.containers[0].bar",
         "spec.containers[0].ports[0].x",
     ]
-    assert obj == {"spec": {"containers": [{"name": "c", "ports": [{}]}]}}
+    assert obj["spec"]["containers"][0]["ports"] == [{"containerPort": 0}]
     assert structure.prune(obj, POD) == []
+
+
+def test_two_ways_of_saying_the_same_become_one():
+    long = {
+        "metadata": {"name": "d", "labels": {}, "annotations": {"a": ""}},
+        "spec": {
+            "replicas": 0,
+            "paused": False,
+            "minReadySeconds": 0,
+            "template": {"spec": {"containers": [{"name": "c", "env": [], "image": ""}]}},
+            "strategy": {"rollingUpdate": {}},
+        },
+    }
+    short = {
+        "metadata": {"name": "d", "annotations": {"a": ""}},
+        "spec": {
+            "replicas": 0,
+            "template": {"spec": {"containers": [{"name": "c", "resources": {}}]}},
+            "strategy": {"rollingUpdate": {}},
+        },
+    }
+    assert structure.prune(long, DEPLOYMENT) == structure.prune(short, DEPLOYMENT) == []
+    assert long == short
+    assert long["spec"]["template"]["metadata"] == {}
+    assert long["status"] == {}
 
 
 def test_values_are_kept_as_go_would_write_them():

@@ -36,6 +36,7 @@ class Schema:
         "minimum",         # float | None
         "name",            # str: the definition's name for built-ins (`io.k8s.api.core.v1.PodSpec`), ""
         "nullable",        # bool
+        "presence",        # str: when Go writes a built-in's field: "" as it is, "nonzero", "always"
         "preserve_unknown",  # bool: x-kubernetes-preserve-unknown-fields
         "properties",      # dict[str, Schema]
         "raw",             # dict[str, Any] | None: the OpenAPI v3 source of a CR's node
@@ -62,6 +63,7 @@ class Schema:
     minimum: float | None
     name: str
     nullable: bool
+    presence: str
     preserve_unknown: bool
     properties: "dict[str, Schema]"
     raw: dict[str, Any] | None
@@ -89,6 +91,7 @@ class Schema:
         self.minimum = None
         self.name = ""
         self.nullable = False
+        self.presence = ""
         self.preserve_unknown = False
         self.properties = {}
         self.raw = None

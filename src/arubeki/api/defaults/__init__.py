@@ -1,9 +1,7 @@
 """What Kubernetes writes into an object where its author said nothing.
 
 The schemas do not tell: in Kubernetes defaults are code, here they are functions over dicts, a file
-per family of kinds, each named after its source. Besides the defaults proper they write the few
-structs that Go's encoder never leaves out (`resources: {}`, `strategy: {}`), because clients see
-them. Defaults that need to know the cluster (a ServiceAccount, a priority, a cluster IP) belong to
+per family of kinds, each named after its source. Defaults that need to know the cluster (a ServiceAccount, a priority, a cluster IP) belong to
 admission and to the server.
 
 Not here yet: flowcontrol, resource.k8s.io, autoscaling/v2's behavior.

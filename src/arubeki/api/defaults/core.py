@@ -59,26 +59,8 @@ def node(obj: dict[str, Any]) -> None:
     """Fill in a Node: what it has, it can give away."""
     struct(obj, "spec")
     status = struct(obj, "status")
-    struct(struct(status, "daemonEndpoints"), "kubeletEndpoint").setdefault("Port", 0)
-    information = struct(status, "nodeInfo")
-    for name in _NODE_INFORMATION:
-        unset(information, name, "")
     if "capacity" in status and "allocatable" not in status:
         status["allocatable"] = dict(status["capacity"])
-
-
-_NODE_INFORMATION = (
-    "machineID",
-    "systemUUID",
-    "bootID",
-    "kernelVersion",
-    "osImage",
-    "containerRuntimeVersion",
-    "kubeletVersion",
-    "kubeProxyVersion",
-    "operatingSystem",
-    "architecture",
-)
 
 
 def endpoints(obj: dict[str, Any]) -> None:

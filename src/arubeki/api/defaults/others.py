@@ -95,7 +95,6 @@ def ingress_class(obj: dict[str, Any]) -> None:
 def priority_class(obj: dict[str, Any]) -> None:
     """Fill in a PriorityClass."""
     unset(obj, "preemptionPolicy", "PreemptLowerPriority")
-    unset(obj, "value", 0)
 
 
 def storage_class(obj: dict[str, Any]) -> None:
@@ -114,6 +113,7 @@ def csi_driver(obj: dict[str, Any]) -> None:
     empty(spec, "volumeLifecycleModes", ["Persistent"])
     unset(spec, "requiresRepublish", False)
     unset(spec, "seLinuxMount", False)
+    unset(spec, "preventPodSchedulingIfMissing", False)
 
 
 def token_request(obj: dict[str, Any]) -> None:

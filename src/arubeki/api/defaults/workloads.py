@@ -25,7 +25,6 @@ def deployment(obj: dict[str, Any]) -> None:
     unset(spec, "revisionHistoryLimit", 10)
     unset(spec, "progressDeadlineSeconds", 600)
     pods.pod_template(struct(spec, "template"))
-    struct(obj, "status")
 
 
 def replica_set(obj: dict[str, Any]) -> None:
@@ -33,7 +32,6 @@ def replica_set(obj: dict[str, Any]) -> None:
     spec = struct(obj, "spec")
     unset(spec, "replicas", 1)
     pods.pod_template(struct(spec, "template"))
-    unset(struct(obj, "status"), "replicas", 0)
 
 
 def daemon_set(obj: dict[str, Any]) -> None:
@@ -47,14 +45,6 @@ def daemon_set(obj: dict[str, Any]) -> None:
         unset(rolling, "maxSurge", 0)
     unset(spec, "revisionHistoryLimit", 10)
     pods.pod_template(struct(spec, "template"))
-    status = struct(obj, "status")
-    for name in (
-        "currentNumberScheduled",
-        "numberMisscheduled",
-        "desiredNumberScheduled",
-        "numberReady",
-    ):
-        unset(status, name, 0)
 
 
 def stateful_set(obj: dict[str, Any]) -> None:
@@ -75,17 +65,14 @@ def stateful_set(obj: dict[str, Any]) -> None:
     unset(spec, "revisionHistoryLimit", 10)
     pods.pod_template(struct(spec, "template"))
     for claim in spec.get("volumeClaimTemplates", ()):
-        claim.update(apiVersion="v1", kind="PersistentVolumeClaim")
         pods.claim_spec(struct(claim, "spec"))
         empty(struct(claim, "status"), "phase", "Pending")
-    unset(struct(obj, "status"), "replicas", 0)
 
 
 def job(obj: dict[str, Any]) -> None:
     """Fill in a Job."""
     spec = struct(obj, "spec")
     _job_spec(spec, obj)
-    struct(obj, "status")
 
 
 def cron_job(obj: dict[str, Any]) -> None:
@@ -100,7 +87,6 @@ def cron_job(obj: dict[str, Any]) -> None:
     inner = struct(template, "spec")
     _failure_policy(inner)
     pods.pod_template(struct(inner, "template"))
-    struct(obj, "status")
 
 
 def replication_controller(obj: dict[str, Any]) -> None:
@@ -114,7 +100,6 @@ def replication_controller(obj: dict[str, Any]) -> None:
     unset(spec, "replicas", 1)
     if template is not None:
         pods.pod_template(template)
-    unset(struct(obj, "status"), "replicas", 0)
 
 
 def pod_template(obj: dict[str, Any]) -> None:

@@ -6,7 +6,8 @@ definition is a map from field name to a type and words, for example:
     "ports": "[]core.v1.ServicePort list=map keys=port,protocol merge=port strategy=merge"
 
 Types are `string`, `bytes`, `time`, `int32`, `int64`, `double`, `bool`, `object`, the name of a
-definition, `[]T` and `{}T` (a map with text keys). Words: `list=`, `keys=`, `atomic` (a map that is
+definition, `[]T` and `{}T` (a map with text keys); behind a type stands `!` where Go always writes
+the field, `?` where it is written as it is, nothing where only a value other than zero is. Words: `list=`, `keys=`, `atomic` (a map that is
 one value to server-side apply), `merge=` and `strategy=` (strategic merge), `required`,
 `default=` (JSON), `go=` (the Go type where it does not follow) and `in=` (the Go struct whose
 fields are inlined here). The field "" speaks of the
@@ -170,12 +171,14 @@ def _compile(name: str, compiled: dict[str, Schema]) -> Schema:
 
 def _field(text: str) -> Schema:
     written, *words = text.split(" ")
-    node = _type(written)
+    presence = _PRESENCE.get(written[-1], "nonzero")
+    node = _type(written.rstrip("?!"))
     words = [word for word in words if word != "required"]
-    if not words:
-        return node
     if node.name:
+        if not words and presence == "":
+            return node
         node = _copy(node)
+    node.presence = presence
     for word in words:
         _SETTERS[word.partition("=")[0]](node, word.partition("=")[2])
     return node
@@ -234,6 +237,7 @@ def _set_inlined(node: Schema, value: str) -> None:
     node.inlined = value
 
 
+_PRESENCE = {"?": "", "!": "always"}
 _SETTERS = {
     "list": _set_list_type,
     "keys": _set_list_keys,

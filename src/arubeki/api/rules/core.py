@@ -90,7 +90,10 @@ def node(obj: dict[str, Any], faults: Faults) -> None:
             faults.append(FieldError.invalid(f"{place}.value", value, ";".join(messages)))
         common.one_of(effect, containers.TAINT_EFFECTS, f"{place}.effect", faults)
         if (key, effect) in seen:
-            repeated = FieldError.duplicate(place, taint)
+            # Go's internal struct, as Kubernetes shows it.
+            added = taint.get("timeAdded")
+            internal = {"Key": key, "Value": value, "Effect": effect, "TimeAdded": added}
+            repeated = FieldError.duplicate(place, internal)
             unique = "taints must be unique by key and effect pair"
             faults.append(FieldError(place, repeated.reason, f"{repeated.body}: {unique}"))
         seen.add((key, effect))

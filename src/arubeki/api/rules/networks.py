@@ -93,7 +93,11 @@ def _endpoint(endpoint: dict[str, Any], kind: str, place: str, faults: Faults) -
 
 
 def _address(address: dict[str, Any], place: str, faults: Faults) -> None:
-    common.endpoint_ip(address.get("ip", ""), f"{place}.ip", faults)
+    ip = address.get("ip", "")
+    common.endpoint_ip(ip, f"{place}.ip", faults)
+    if common.ip_fault(ip):
+        # Kubernetes checks twice.
+        faults.append(FieldError.invalid(f"{place}.ip", ip, "must be a valid IP address"))
     if address.get("hostname"):
         common.named(address["hostname"], f"{place}.hostname", faults)
     if (node := address.get("nodeName")) is not None:

@@ -18,7 +18,7 @@ from arubeki.api.rules.common import Faults
 
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
-_PREEMPTION = ("Never", "PreemptLowerPriority")
+_PREEMPTION = ("PreemptLowerPriority", "Never")
 _UPDATABLE = (
     "`spec.containers[*].image`",
     "`spec.initContainers[*].image`",
@@ -104,9 +104,10 @@ def pod_change(new: dict[str, Any], old: dict[str, Any], faults: Faults) -> None
             return
     _deadline_change(after, before, faults)
     _tolerations_change(after, before, faults)
-    gates = {gate.get("name") for gate in before.get("schedulingGates", ())}
-    for index, gate in enumerate(after.get("schedulingGates", ())):
-        if (name := gate.get("name")) not in gates:
+    places = {gate["name"]: at for at, gate in enumerate(after.get("schedulingGates", ()))}
+    gates = {gate["name"] for gate in before.get("schedulingGates", ())}
+    for name, index in places.items():
+        if name not in gates:
             fault = f"only deletion is allowed, but found new scheduling gate '{name}'"
             faults.append(FieldError.forbidden(f"spec.schedulingGates[{index}].name", fault))
     munged = {**after}

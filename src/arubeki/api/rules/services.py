@@ -17,6 +17,15 @@ _FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 _AFFINITIES = ("ClientIP", "None")
 _TRAFFIC = ("Cluster", "Local")
 _AFFINITY_SECONDS_MAX = 86400
+# Go's internal struct, as Kubernetes shows it where two ports are the same.
+_PORT_KEY: dict[str, Any] = {
+    "Name": "",
+    "Protocol": "",
+    "AppProtocol": None,
+    "Port": 0,
+    "TargetPort": 0,
+    "NodePort": 0,
+}
 
 
 def service(obj: dict[str, Any], faults: Faults) -> None:
@@ -54,7 +63,7 @@ def service_change(new: dict[str, Any], old: dict[str, Any], faults: Faults) -> 
     ours, theirs = after.get("clusterIPs", []), before.get("clusterIPs", [])
     if theirs and not ours:
         path = "spec.clusterIPs[0]"
-        faults.append(FieldError.invalid(path, ours, "primary clusterIP can not be unset"))
+        faults.append(FieldError.invalid(path, None, "primary clusterIP can not be unset"))
     same_number = len(ours) == len(theirs)
     for index, (mine, its) in enumerate(zip(ours, theirs, strict=False)):
         if mine != its and (same_number or index == 0):
@@ -95,7 +104,7 @@ def _ports(spec: dict[str, Any], kind: str, faults: Faults) -> None:
                 faults.append(FieldError.duplicate(f"spec.ports[{index}].nodePort", number))
             on_nodes.add((protocol, number))
         if (protocol, port.get("port")) in on_service:
-            key = {"protocol": protocol, "port": port.get("port")}
+            key = {**_PORT_KEY, "Protocol": protocol, "Port": port.get("port")}
             faults.append(FieldError.duplicate(f"spec.ports[{index}]", key))
         on_service.add((protocol, port.get("port")))
 
@@ -162,7 +171,11 @@ def _addresses(spec: dict[str, Any], addresses: list[str], faults: Faults) -> No
     if len(addresses) > 2:
         fault = "may only hold up to 2 values"
         faults.append(FieldError.invalid(path, addresses, fault))
-    elif len(addresses) == 2 and (":" in addresses[0]) == (":" in addresses[1]):
+    elif (
+        len(addresses) == 2
+        and "None" not in addresses
+        and (":" in addresses[0]) == (":" in addresses[1])
+    ):
         fault = "may specify no more than one IP for each IP family"
         faults.append(FieldError.invalid(path, addresses, fault))
 

@@ -87,7 +87,8 @@ def _selector_and_template(spec: dict[str, Any], faults: Faults) -> None:
     labels = template.get("metadata", {}).get("labels", {})
     if not selector.empty and not selector.matches(labels):
         fault = "`selector` does not match template `labels`"
-        faults.append(FieldError.invalid("spec.template.metadata.labels", labels, fault))
+        shown = labels or None
+        faults.append(FieldError.invalid("spec.template.metadata.labels", shown, fault))
     pods.template(template, "spec.template", faults)
     inner = template.get("spec", {})
     if inner.get("restartPolicy") != "Always":

@@ -1,7 +1,9 @@
 """Unknown fields out, defaults in, values in the form in which they are kept.
 
-A built-in kind's object loses what Go's structs have no field for, and its times and quantities
-become what Go would write after reading them (`cpu: 0.5` is kept as `500m`). A custom resource
+A built-in kind's object becomes what Go would write after reading it: unknown fields go, and so do
+empty values of fields that are left out when empty (`paused: false`, `env: []`); fields that are
+always written appear (`resources: {}`); times and quantities take their own form (`cpu: 0.5` is
+`500m`). So two ways of saying the same are one, and writing it again is no write. A custom resource
 loses what its structural schema does not specify; the schema of a whole object (one without a
 definition's name) keeps apiVersion, kind and metadata, as does an embedded resource.
 
@@ -31,7 +33,7 @@ _REPORTED = 100
 def prune(obj: dict[str, Any], schema: Schema) -> list[str]:
     """Remove, in place, the fields that the schema does not know; return their paths.
 
-    Built-in kinds are told in document order (`spec.containers[0].bar`), custom resources sorted.
+    An object of a built-in kind also takes the form in which Go writes it, see above. Built-in kinds are told in document order (`spec.containers[0].bar`), custom resources sorted.
     Raises: BadRequest when nested too deep.
     """
     unknown: list[str] = []
@@ -81,13 +83,8 @@ def _compile(node: Schema) -> None:
     if node.go_type in SCHEMA_UNIONS:
         node.walks["prune"] = _union_walk
         return
-    # What refers to itself has something below: an object.
-    rules: dict[str, _Walk | Callable[[Any], Any] | None] = {}
     if node.type == "object" and (node.properties or not node.additional):
-        node.walks["prune"] = None if node.preserve_unknown else _object_walk(rules)
-        if not node.preserve_unknown:
-            for key, child in node.properties.items():
-                rules[key] = _FORMS.get(_form(child)) or _walk(child)
+        _compile_object(node)
         return
     below = node.items if node.type == "array" else node.additional
     form = None if below is None else _FORMS.get(_form(below))
@@ -100,32 +97,71 @@ def _compile(node: Schema) -> None:
         node.walks["prune"] = _map_walk(walk, form)
 
 
+def _compile_object(node: Schema) -> None:
+    node.walks["prune"] = None
+    if node.preserve_unknown:
+        return
+    rules: dict[str, Any] = {}
+    omitted: set[str] = set()
+    always: list[tuple[str, Any]] = []
+    # Known before its fields are: a definition may refer to itself.
+    node.walks["prune"] = _object_walk(rules, omitted, always)
+    for key, child in node.properties.items():
+        rules[key] = _FORMS.get(_form(child)) or _walk(child)
+        if child.presence == "nonzero":
+            omitted.add(key)
+        elif child.presence == "always":
+            always.append((key, _zero(child)))
+
+
 def _form(node: Schema) -> str:
     return "micro" if node.go_type.endswith("MicroTime") else node.format
 
 
-def _object_walk(rules: dict[str, Any]) -> _Walk:
+def _zero(node: Schema) -> Any:
+    """Return what Go writes for a value that was not set; for a struct, what walks an empty one."""
+    if node.int_or_string or node.type in ("integer", "number"):
+        return 0
+    if node.type == "boolean":
+        return False
+    if node.type == "string":
+        return "0" if node.format == "quantity" else ""
+    return _walk(node) or _nothing
+
+
+def _nothing(_: Any, __: _Place, ___: list[str]) -> None:
+    """Walk a struct in which nothing could change."""
+
+
+def _object_walk(rules: dict[str, Any], omitted: set[str], always: list[tuple[str, Any]]) -> _Walk:
     forms = _FORM_SET
 
     def walk(value: Any, place: _Place, unknown: list[str]) -> None:
         if type(value) is not dict:
             return
-        gone = None
+        gone: list[str] = []
         for key, one in value.items():
             rule = rules.get(key, _UNKNOWN)
-            if rule is None or one is None:
+            if not one and key in omitted:
+                gone.append(key)
+            elif rule is None or one is None:
                 continue
-            if rule is _UNKNOWN:
-                gone = gone or []
+            elif rule is _UNKNOWN:
                 gone.append(key)
                 unknown.append(_spell(place, key))
             elif rule in forms:
                 value[key] = rule(one)
             else:
                 rule(one, (place, key), unknown)
-        if gone:
-            for key in gone:
-                del value[key]
+        for key in gone:
+            del value[key]
+        for key, zero in always:
+            if value.get(key) is None:
+                if callable(zero):
+                    value[key] = {}
+                    zero(value[key], None, [])
+                else:
+                    value[key] = zero
 
     return walk
 
