@@ -160,6 +160,15 @@ def test_unknown_fields_go_and_are_told_in_document_order():
     assert structure.prune(obj, POD) == []
 
 
+def test_a_null_in_a_list_is_an_empty_value():
+    obj = {"spec": {"containers": [None, {"name": "c", "args": [None, "x"]}]}}
+    assert structure.prune(obj, POD) == []
+    assert obj["spec"]["containers"] == [
+        {"name": "", "resources": {}},
+        {"name": "c", "args": ["", "x"], "resources": {}},
+    ]
+
+
 def test_two_ways_of_saying_the_same_become_one():
     long = {
         "metadata": {"name": "d", "labels": {}, "annotations": {"a": ""}},

@@ -87,13 +87,14 @@ def _compile(node: Schema) -> None:
         _compile_object(node)
         return
     below = node.items if node.type == "array" else node.additional
-    form = None if below is None else _FORMS.get(_form(below))
-    walk = None if below is None or form else _walk(below)
-    if walk is None and form is None:
-        node.walks["prune"] = None
-    elif node.type == "array":
-        node.walks["prune"] = _list_walk(walk)
-    else:
+    node.walks["prune"] = None
+    if below is None:
+        return
+    form = _FORMS.get(_form(below))
+    walk = None if form else _walk(below)
+    if node.type == "array":
+        node.walks["prune"] = _list_walk(walk, _zero(below))
+    elif walk is not None or form is not None:
         node.walks["prune"] = _map_walk(walk, form)
 
 
@@ -180,9 +181,14 @@ def _map_walk(walk: _Walk | None, form: Callable[[Any], Any] | None) -> _Walk:
     return each
 
 
-def _list_walk(walk: _Walk | None) -> _Walk:
+def _list_walk(walk: _Walk | None, zero: Any) -> _Walk:
     def each(value: Any, place: _Place, unknown: list[str]) -> None:
-        if type(value) is list and walk is not None:
+        if type(value) is not list:
+            return
+        if None in value:
+            # Go makes a zero value of a null that has a place in a list.
+            value[:] = [({} if callable(zero) else zero) if one is None else one for one in value]
+        if walk is not None:
             for index, one in enumerate(value):
                 walk(one, (place, index), unknown)
 
