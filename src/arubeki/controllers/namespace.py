@@ -30,11 +30,11 @@ PAUSE_SECONDS = 0.5
 """How soon what is left is looked at again: Pods end and finalizers go without telling us."""
 
 
-class _Metadata(msgspec.Struct, gc=False):
+class _Metadata(msgspec.Struct, gc=False, frozen=True):
     finalizers: tuple[str, ...] | None = None
 
 
-class _Left(msgspec.Struct, gc=False):
+class _Left(msgspec.Struct, gc=False, frozen=True):
     metadata: _Metadata = _Metadata()
 
 

@@ -15,12 +15,16 @@ Source: kubernetes pkg/controller/replicaset/replica_set.go, pkg/controller/cont
 """
 
 import asyncio
+import functools
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from arubeki import clock
-from arubeki.errors import ApiError, Forbidden
+from arubeki.errors import ApiError, Forbidden, NotFound
 from arubeki.kinds import apps_v1 as apps
 from arubeki.kinds import core_v1 as core
 from arubeki.kinds import meta_v1 as meta
@@ -61,12 +65,11 @@ async def reconcile(key: Key, session: Session) -> Again | None:
             failure = error
     now = clock.now()
     status = status_of(replica_set, mine, active, failure, now)
-    await session.apply(
-        apps.ReplicaSet(
-            metadata=meta.ObjectMeta(name=key.name, namespace=key.namespace), status=status
-        ),
-        subresource="status",
-    )
+    metadata = meta.ObjectMeta(name=key.name, namespace=key.namespace, uid=replica_set.uid)
+    try:
+        await session.apply(apps.ReplicaSet(metadata=metadata, status=status), subresource="status")
+    except NotFound:
+        return None
     if failure is not None:
         raise failure
     return _next_available(replica_set, active, now)
@@ -84,7 +87,7 @@ async def _scaled(
         return active + await _create(replica_set, min(missing, BURST), session)
     if missing < 0:
         surplus = await _surplus(replica_set, active, min(-missing, BURST), session)
-        await asyncio.gather(*(_delete(replica_set, pod, session) for pod in surplus))
+        await _delete(replica_set, surplus, session)
         removed = {pod.uid for pod in surplus}
         return [pod for pod in active if pod.uid not in removed]
     return active
@@ -97,7 +100,10 @@ def wanted(replica_set: apps.ReplicaSet) -> int:
 
 
 async def _create(replica_set: apps.ReplicaSet, count: int, session: Session) -> list[core.Pod]:
-    """Make `count` Pods in growing batches; the first failure ends it and is raised."""
+    """Make `count` Pods in growing batches; the batch in which one fails is the last.
+
+    Raises: the first failure.
+    """
     made: list[core.Pod] = []
     pod = pod_of(replica_set)
     batch = 1
@@ -106,13 +112,15 @@ async def _create(replica_set: apps.ReplicaSet, count: int, session: Session) ->
         results = await asyncio.gather(
             *(session.create(pod) for _ in range(batch)), return_exceptions=True
         )
+        failures = []
         for result in results:
             if isinstance(result, core.Pod):
                 made.append(result)
                 session.event_about(
                     replica_set, "Normal", "SuccessfulCreate", f"Created pod: {result.name}"
                 )
-        failures = [one for one in results if isinstance(one, BaseException)]
+            else:
+                failures.append(result)
         if failures:
             if _namespace_is_ending(failures[0]):
                 break
@@ -131,6 +139,26 @@ def _namespace_is_ending(error: BaseException) -> bool:
     )
 
 
+async def _delete(
+    replica_set: apps.ReplicaSet, surplus: Sequence[core.Pod], session: Session
+) -> None:
+    """Delete Pods, all of them even if some cannot be. Raises: the first failure."""
+    results = await asyncio.gather(
+        *(session.delete(pod) for pod in surplus), return_exceptions=True
+    )
+    failures = []
+    for pod, result in zip(surplus, results, strict=True):
+        if isinstance(result, BaseException):
+            failures.append(result)
+            session.event_about(replica_set, "Warning", "FailedDelete", f"Error deleting: {result}")
+        elif result:
+            session.event_about(
+                replica_set, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.name}"
+            )
+    if failures:
+        raise failures[0]
+
+
 def pod_of(replica_set: apps.ReplicaSet) -> core.Pod:
     """Return a new Pod of the template."""
     template = replica_set.spec.template or core.PodTemplateSpec()
@@ -145,15 +173,6 @@ def pod_of(replica_set: apps.ReplicaSet) -> core.Pod:
         ),
         spec=template.spec or core.PodSpec(containers=()),
     )
-
-
-async def _delete(replica_set: apps.ReplicaSet, pod: core.Pod, session: Session) -> None:
-    try:
-        await session.delete(pod)
-    except ApiError as error:
-        session.event_about(replica_set, "Warning", "FailedDelete", f"Error deleting: {error}")
-        raise
-    session.event_about(replica_set, "Normal", "SuccessfulDelete", f"Deleted pod: {pod.name}")
 
 
 async def _surplus(
@@ -189,38 +208,69 @@ def ranked(active: Iterable[core.Pod], related: Counter[str], now: float) -> lis
     """Return Pods in the order in which they should go.
 
     Without a node before placed; Pending before Unknown before Running; not ready before ready;
-    lower deletion cost; on the more crowded node; ready for a shorter time, by orders of magnitude,
-    so that equals are left to chance; restarted more often; newer.
+    lower deletion cost; on the more crowded node; ready for a shorter time; restarted more often;
+    newer. Times are compared by orders of magnitude, and equals are left to chance (the uid): who
+    always took the newest would take all of one node's.
     """
+    merits = [_merit(pod, related, now) for pod in active]
+    merits.sort(key=functools.cmp_to_key(_compare))
+    return [merit.pod for merit in merits]
 
-    def rank(pod: core.Pod) -> tuple[object, ...]:
-        ready = pods.is_ready(pod)
-        since = pods.ready_since(pod)
-        age = math.floor(math.log10(max(now - since, 1.0))) if ready and since else 0
-        return (
-            bool(pod.spec.nodeName),
-            _PHASES.get(pod.status.phase or "", 0),
-            ready,
-            _cost(pod),
-            -related[pod.spec.nodeName or ""],
-            age,
-            -pods.restarts(pod),
-            _newest_first(pod.metadata.creationTimestamp or ""),
-            pod.uid,
-        )
 
-    return sorted(active, key=rank)
+@dataclass(frozen=True, slots=True)
+class _Merit:
+    """What is weighed of a Pod. `plain` is compared first, and the lower goes."""
+
+    pod: core.Pod
+    plain: tuple[Any, ...]
+    ready_seconds: float
+    restarts: tuple[int, int]
+    age_seconds: float
+
+
+def _merit(pod: core.Pod, related: Counter[str], now: float) -> _Merit:
+    is_ready = pods.is_ready(pod)
+    node = pod.spec.nodeName or ""
+    created = pod.metadata.creationTimestamp
+    return _Merit(
+        pod,
+        (bool(node), _PHASES.get(pod.status.phase or "", 0), is_ready, _cost(pod), -related[node]),
+        now - pods.ready_since(pod) if is_ready else 0.0,
+        pods.restarts(pod),
+        now - clock.parse_timestamp(created) if created else -1.0,
+    )
+
+
+def _compare(one: _Merit, other: _Merit) -> int:
+    """Return a negative number if `one` goes first. Source: ActivePodsWithRanks.Less."""
+    if one.plain != other.plain:
+        return -1 if one.plain < other.plain else 1
+    if one.ready_seconds != other.ready_seconds:
+        return _by_magnitude(one, one.ready_seconds, other, other.ready_seconds)
+    if one.restarts != other.restarts:
+        return -1 if one.restarts > other.restarts else 1
+    if one.age_seconds != other.age_seconds:
+        return _by_magnitude(one, one.age_seconds, other, other.age_seconds)
+    return 0
+
+
+def _by_magnitude(one: _Merit, seconds: float, other: _Merit, other_seconds: float) -> int:
+    difference = _magnitude(seconds) - _magnitude(other_seconds)
+    return difference or (-1 if one.pod.uid < other.pod.uid else 1)
+
+
+def _magnitude(seconds: float) -> int:
+    return int(math.log2(seconds * 1e9)) if seconds > 0 else -1
 
 
 def _cost(pod: core.Pod) -> int:
-    try:
-        return int(pod.annotations.get(COST, "0"))
-    except ValueError:
-        return 0
+    """Return the cost as its annotation says it; what is no int32 counts as none."""
+    text = pod.annotations.get(COST, "0")
+    return int(text) if _COST.fullmatch(text) and abs(int(text)) < 2**31 else 0
 
 
-def _newest_first(timestamp: str) -> float:
-    return -clock.parse_timestamp(timestamp) if timestamp else float("-inf")
+_COST = re.compile(r"-?(0|[1-9][0-9]{0,9})")
+"""Source: pkg/apis/core/v1/helper GetDeletionCostFromPodAnnotations: no plus, no leading zero."""
 
 
 # What is.
@@ -233,7 +283,7 @@ def status_of(
     failure: ApiError | None,
     now: float,
 ) -> apps.ReplicaSetStatus:
-    """Return the status. Counts of zero are left out, as Go's encoder does, but `replicas`."""
+    """Return the status. Counts of zero are left out where Go's encoder leaves them out."""
     template = replica_set.spec.template
     labels = (template.metadata.labels if template and template.metadata else None) or {}
     seconds = replica_set.spec.minReadySeconds or 0
@@ -246,7 +296,7 @@ def status_of(
         fullyLabeledReplicas=full or UNSET,
         readyReplicas=ready or UNSET,
         availableReplicas=available or UNSET,
-        terminatingReplicas=ending or UNSET,
+        terminatingReplicas=ending,
         observedGeneration=replica_set.generation,
         conditions=_conditions(replica_set, len(active), failure),
     )
@@ -257,10 +307,10 @@ def _conditions(
 ) -> tuple[apps.ReplicaSetCondition, ...] | UnsetType:
     if failure is None:
         return UNSET
-    reason = "FailedCreate" if wanted(replica_set) > count else "FailedDelete"
     for one in replica_set.status.conditions or ():
-        if one.type == "ReplicaFailure" and one.reason == reason:
-            return (one,)  # its time and message are those of the first failure
+        if one.type == "ReplicaFailure":
+            return (one,)  # it says what failed first, and since when
+    reason = "FailedCreate" if wanted(replica_set) > count else "FailedDelete"
     return (
         apps.ReplicaSetCondition(
             type="ReplicaFailure",

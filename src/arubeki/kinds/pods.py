@@ -35,21 +35,32 @@ def is_ready(pod: Pod) -> bool:
 
 
 def ready_since(pod: Pod) -> float:
-    """Return when it became ready, in seconds since 1970; infinity while it is not."""
+    """Return when it became ready, in seconds since 1970; infinity if it is not, or does not say."""
     found = condition(pod, "Ready")
-    if found is None or found.status != "True":
+    if found is None or found.status != "True" or not found.lastTransitionTime:
         return float("inf")
-    return clock.parse_timestamp(found.lastTransitionTime) if found.lastTransitionTime else 0.0
+    return clock.parse_timestamp(found.lastTransitionTime)
 
 
 def available_in(pod: Pod, min_ready_seconds: int, now: float) -> float:
     """Return the seconds until it counts as available: 0 now, infinity while it is not ready."""
-    since = ready_since(pod)
-    if since == float("inf") or not min_ready_seconds:
-        return since if since == float("inf") else 0.0
-    return max(0.0, since + min_ready_seconds - now)
+    if not is_ready(pod):
+        return float("inf")
+    if not min_ready_seconds:
+        return 0.0
+    return max(0.0, ready_since(pod) + min_ready_seconds - now)
 
 
-def restarts(pod: Pod) -> int:
-    """Return how often its containers were started again: that of the most restarted one."""
-    return max((one.restartCount or 0 for one in pod.status.containerStatuses or ()), default=0)
+def restarts(pod: Pod) -> tuple[int, int]:
+    """Return how often its containers were started again: the most often restarted one's number.
+
+    Those of its sidecars (init containers that restart always) are the second number.
+    """
+    sidecars = {one.name for one in pod.spec.initContainers or () if one.restartPolicy == "Always"}
+    mains = [one.restartCount or 0 for one in pod.status.containerStatuses or ()]
+    others = [
+        one.restartCount or 0
+        for one in pod.status.initContainerStatuses or ()
+        if one.name in sidecars
+    ]
+    return max(mains, default=0), max(others, default=0)

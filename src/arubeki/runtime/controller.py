@@ -76,6 +76,10 @@ class Lookup:
     def __init__(self, env: Environment) -> None:
         self._env = env
 
+    def get(self, kind: type[T], name: str, namespace: str = "") -> T | None:
+        """Return the cached object, None when there is none."""
+        return self._cache(kind, namespace).get(name, namespace)
+
     def list(self, kind: type[T], namespace: str = "") -> Sequence[T]:
         """Return the cached objects of a namespace ("": of all)."""
         return self._cache(kind, namespace).list(namespace)

@@ -101,7 +101,8 @@ class Intents:
 
     def _is_last_intent(self, target: Target, body: bytes, live: Entry[Any]) -> bool:
         intent: dict[str, Any] = msgspec.json.decode(body)
-        return self.last(target, live) == intent
+        uid = intent.get("metadata", {}).pop("uid", live.uid)  # a precondition, owned by nobody
+        return bool(uid == live.uid) and self.last(target, live) == intent
 
     def _fields(self, entry: Entry[Any], target: Target) -> int | None:
         return entry.marks.get(Mark(self.manager, target.subresource))

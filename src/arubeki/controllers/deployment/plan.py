@@ -5,13 +5,15 @@ Source: kubernetes pkg/controller/deployment/util/deployment_util.go, rolling.go
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from arubeki.api import names
 from arubeki.kinds import apps_v1 as apps
 from arubeki.kinds import core_v1 as core
+from arubeki.kinds import meta_v1 as meta
 from arubeki.kinds.base import UnsetType, to_dict
 
 HASH_LABEL = "pod-template-hash"
@@ -70,22 +72,52 @@ def _resolved(value: object, count: int, *, up: bool) -> int:
 
 def new_of(deployment: apps.Deployment, sets: Sequence[apps.ReplicaSet]) -> apps.ReplicaSet | None:
     """Return the oldest ReplicaSet of the current template; None when there is none yet."""
-    wanted = bare(deployment.spec.template)
     for one in by_age(sets):
-        if one.spec.template and bare(one.spec.template) == wanted:
+        if is_same(one.spec.template, deployment.spec.template):
             return one
     return None
 
 
-def bare(template: core.PodTemplateSpec) -> core.PodTemplateSpec:
-    """Return a template without the label that tells its ReplicaSet, as its author wrote it."""
-    metadata = template.metadata
-    labels = dict((metadata and metadata.labels) or {})
+def is_same(one: core.PodTemplateSpec | UnsetType, other: core.PodTemplateSpec) -> bool:
+    """Whether two templates say the same, apart from the label that tells their ReplicaSets.
+
+    An empty list or map says nothing. Source: deployment_util.go EqualIgnoreHash.
+    """
+    if isinstance(one, UnsetType):
+        return False
+    return (one.spec == other.spec and _told(one) == _told(other)) or bare(one) == bare(other)
+
+
+def _told(template: core.PodTemplateSpec) -> meta.ObjectMeta:
+    metadata = template.metadata or meta.ObjectMeta()
+    return metadata.evolve(labels=_own_labels(metadata))
+
+
+def _own_labels(metadata: meta.ObjectMeta) -> dict[str, str]:
+    labels = dict(metadata.labels or {})
     labels.pop(HASH_LABEL, None)
-    if not metadata:
-        return template
-    bared = msgspec.structs.replace(metadata, labels=labels)
-    return msgspec.structs.replace(template, metadata=bared)
+    return labels
+
+
+def bare(template: core.PodTemplateSpec) -> dict[str, Any]:
+    """Return a template as its author wrote it: without our label, and without what says nothing."""
+    metadata = _told(template)
+    found: dict[str, Any] = _without_nothing(to_dict(template.evolve(metadata=metadata)))
+    return found
+
+
+_MAPS = {"annotations", "labels", "limits", "matchLabels", "nodeSelector", "overhead", "requests"}
+"""Maps; of a struct (emptyDir, securityContext) it does matter whether it is there."""
+
+
+def _without_nothing(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: _without_nothing(one)
+            for key, one in value.items()
+            if one != [] and (one or key not in _MAPS)
+        }
+    return [_without_nothing(one) for one in value] if isinstance(value, list) else value
 
 
 def hash_of(template: core.PodTemplateSpec, collisions: int) -> str:
@@ -94,7 +126,7 @@ def hash_of(template: core.PodTemplateSpec, collisions: int) -> str:
     FNV-1a over canonical JSON; any stable hash will do, since nobody but this controller reads it.
     `collisions` makes it another when the name is taken.
     """
-    data = msgspec.json.encode(to_dict(bare(template)), order="sorted")
+    data = msgspec.json.encode(bare(template), order="sorted")
     data += collisions.to_bytes(4, "little") if collisions else b""
     value = _FNV_OFFSET
     for byte in data:
@@ -149,7 +181,8 @@ def shrunk(
         if missing > 0:
             sizes[one.name] = desired(one) - missing
             may_go -= missing
-    may_go = available(sets) - least
+    # A status may still count Pods of a larger size than the ReplicaSet has now: those will go.
+    may_go = sum(min(desired(one), one.status.availableReplicas or 0) for one in sets) - least
     for one in by_age(old):
         size = sizes.get(one.name, desired(one))
         fewer = min(size, may_go)
@@ -179,11 +212,17 @@ def rescaled(
     return _shared_out(deployment, active)
 
 
+def is_rescaled(deployment: apps.Deployment, sets: Iterable[apps.ReplicaSet]) -> bool:
+    """Whether the number was changed since the ReplicaSets were last sized."""
+    wanted = desired(deployment)
+    return any(desired(one) and annotated(one, DESIRED) not in (None, wanted) for one in sets)
+
+
 def is_saturated(deployment: apps.Deployment, new: apps.ReplicaSet) -> bool:
     """Whether the new ReplicaSet has all the Pods of the Deployment, available."""
     wanted = desired(deployment)
     return (
-        new.annotations.get(DESIRED) == str(wanted)
+        annotated(new, DESIRED) == wanted
         and desired(new) == wanted
         and (new.status.availableReplicas or 0) == wanted
     )
@@ -217,12 +256,16 @@ def _share(deployment: apps.Deployment, one: apps.ReplicaSet, to_add: int, added
     if not wanted:
         return -desired(one)
     surge, _ = limits(deployment)
-    before = _number(one.annotations.get(MAXIMUM)) or deployment.status.replicas or 0
+    before = annotated(one, MAXIMUM) or deployment.status.replicas or 0
     if not before:
         return 0
-    share = round(desired(one) * (wanted + surge) / before) - desired(one)
+    share = math.floor(desired(one) * (wanted + surge) / before + 0.5) - desired(one)
     return min(share, left) if to_add > 0 else max(share, left)
 
 
-def _number(text: str | None) -> int:
-    return int(text) if text and text.isdecimal() else 0
+def annotated(one: apps.ReplicaSet, name: str) -> int | None:
+    """Return the number of Pods in an annotation; None if there is none that counts as one."""
+    text = one.annotations.get(name, "")
+    if not (text.isascii() and text.isdecimal()):
+        return None
+    return int(text) if int(text) < 2**31 else None

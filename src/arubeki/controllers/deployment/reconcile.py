@@ -6,14 +6,16 @@ Source: kubernetes pkg/controller/deployment/deployment_controller.go, sync.go, 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from arubeki.controllers.deployment import plan, revisions, status
-from arubeki.errors import ApiError
+from arubeki.errors import NotFound
 from arubeki.kinds import apps_v1 as apps
 from arubeki.kinds import core_v1 as core
 from arubeki.kinds import meta_v1 as meta
 from arubeki.kinds import pods
 from arubeki.runtime.cache import Key
+from arubeki.runtime.change import Change
 from arubeki.runtime.claim import claimed, watch_claims
 from arubeki.runtime.controller import Controller
 from arubeki.runtime.results import Again
@@ -29,14 +31,24 @@ def controller() -> Controller[Key]:
     def of_pod(pod: core.Pod) -> Iterable[Key]:
         """Recreate waits for old Pods to be gone, which no ReplicaSet's status tells in time."""
         owner = pod.controller
-        if owner is None or owner.kind != "ReplicaSet":
+        if owner is None or owner.kind != apps.ReplicaSet.KIND.kind:
             return
-        for one in found.lookup.index(apps.ReplicaSet, "namespace", pod.namespace):
-            if one.uid == owner.uid and one.controller is not None:
-                yield Key(one.namespace, one.controller.name)
+        set_ = found.lookup.get(apps.ReplicaSet, owner.name, pod.namespace)
+        if set_ is None or set_.uid != owner.uid or set_.controller is None:
+            return
+        deployment = found.lookup.get(apps.Deployment, set_.controller.name, pod.namespace)
+        if deployment is not None and not plan.is_rolling(deployment):
+            yield Key(deployment.namespace, deployment.name)
 
-    found.watch(core.Pod, of_pod, predicates=(lambda change: change.type == "DELETED",))
+    found.watch(core.Pod, of_pod, predicates=(_has_ended,))
     return found
+
+
+def _has_ended(change: Change[Any]) -> bool:
+    """Whether a Pod is gone, or will not run again."""
+    return change.new is None or (
+        pods.is_terminal(change.new) and (change.old is None or not pods.is_terminal(change.old))
+    )
 
 
 @dataclass
@@ -54,9 +66,14 @@ class State:
         """All ReplicaSets."""
         return [*self.old, *([self.new] if self.new else [])]
 
-    async def scale(self, one: apps.ReplicaSet, replicas: int) -> None:
-        """Give a ReplicaSet a size, and say so in an Event."""
+    async def scale(self, one: apps.ReplicaSet, replicas: int, *, always: bool = False) -> None:
+        """Give a ReplicaSet a size, and say so in an Event.
+
+        What it was sized for is noted with it, `always` also when the size stays.
+        """
         before = plan.desired(one)
+        if before == replicas and not always:
+            return
         notes = revisions.sizes(self.deployment)
         changed = await revisions.change(one, self.session, replicas=replicas, notes=notes)
         if one is self.new:
@@ -72,11 +89,11 @@ class State:
         message = f"Scaled {way} replica set {name} from {before} to {after}"
         self.session.event_about(self.deployment, "Normal", "ScalingReplicaSet", message)
 
-    async def resize(self, sizes: dict[str, int]) -> None:
+    async def resize(self, sizes: dict[str, int], *, always: bool = False) -> None:
         """Give several ReplicaSets their sizes, by name."""
         for one in self.sets:
             if one.name in sizes:
-                await self.scale(one, sizes[one.name])
+                await self.scale(one, sizes[one.name], always=always)
 
 
 async def reconcile(key: Key, session: Session) -> Again | None:
@@ -93,40 +110,39 @@ async def reconcile(key: Key, session: Session) -> Again | None:
     sets = await claimed(session, deployment, apps.ReplicaSet)
     new = plan.new_of(deployment, sets)
     state = State(deployment, session, new, [one for one in sets if one is not new])
-    if not deployment.deleting:
-        try:
-            await _rolled(state)
-        except revisions.NameTaken:
-            await _write_status(state, collisions=(deployment.status.collisionCount or 0) + 1)
-            raise
-        except ApiError as error:
-            if status.deadline(deployment) is not None and state.new is None:
-                state.noted.append(
-                    status.condition(
-                        "Progressing", "False", "ReplicaSetCreateError",
-                        f'Failed to create new replica set: {error}',
-                    )
-                )  # fmt: skip
-                await _write_status(state)
-            raise
-    return await _write_status(state)
-
-
-async def _rolled(state: State) -> None:
-    """Carry the rollout one step on."""
-    deployment = state.deployment
+    if deployment.deleting:
+        return await _write_status(state)
     _note_pause(state)
+    try:
+        is_rolling_out = await _carry_on(state)
+    except revisions.NameTaken:
+        # Written down, which wakes us again; then the name is another.
+        return await _write_status(state, collisions=(deployment.status.collisionCount or 0) + 1)
+    except revisions.NotCreated as failure:
+        if failure.is_final:
+            return None
+        _report(state, failure)
+        await _write_status(state)
+        raise failure.error from failure
+    return await _write_status(state, is_rolling_out=is_rolling_out)
+
+
+async def _carry_on(state: State) -> bool:
+    """Carry the rollout one step on; tell whether there may be one: not while paused or rescaled."""
+    deployment = state.deployment
+    if state.new is not None:
+        await _annotate_new(state)
     if deployment.spec.paused:
         # A paused Deployment still keeps its number; it only makes nothing new.
-        if state.new is not None:
-            await _annotate_new(state)
-        await state.resize(plan.rescaled(deployment, state.new, state.old))
-        return
-    if _is_rescaled(state):
-        if state.new is not None:
-            await _annotate_new(state)
-        await state.resize(plan.rescaled(deployment, state.new, state.old))
-    elif plan.is_rolling(deployment):
+        await state.resize(plan.rescaled(deployment, state.new, state.old), always=True)
+        await revisions.forget(deployment, state.old, state.session)
+        return False
+    if plan.is_rescaled(deployment, state.sets):
+        sizes = plan.rescaled(deployment, state.new, state.old)
+        if sizes:
+            await state.resize(sizes, always=True)
+            return False
+    if plan.is_rolling(deployment):
         await _ensure_new(state)
         assert state.new is not None
         await state.scale(state.new, plan.size_of_new(deployment, state.sets, state.new))
@@ -137,6 +153,7 @@ async def _rolled(state: State) -> None:
         deployment, status.counts(deployment, state.new, state.sets)
     ):
         await revisions.forget(deployment, state.old, state.session)
+    return True
 
 
 async def _recreate(state: State) -> None:
@@ -159,20 +176,10 @@ async def _old_runs(state: State) -> bool:
     return False
 
 
-def _is_rescaled(state: State) -> bool:
-    """Whether the number was changed since the ReplicaSets were last sized."""
-    wanted = str(plan.desired(state.deployment))
-    return any(
-        plan.desired(one) and one.annotations.get(plan.DESIRED, wanted) != wanted
-        for one in state.sets
-    )
-
-
 async def _ensure_new(state: State) -> None:
     """Make the ReplicaSet of the current template if it is missing, and number it."""
     deployment = state.deployment
     if state.new is not None:
-        await _annotate_new(state)
         if status.find(deployment, "Progressing") is None:
             _note(state, "FoundNewReplicaSet", f'Found new replica set "{state.new.name}"')
         return
@@ -193,6 +200,14 @@ async def _annotate_new(state: State) -> None:
         state.new, state.session, notes=notes, min_ready_seconds=seconds
     )
     await revisions.number(state.deployment, notes.get(revisions.REVISION, ""), state.session)
+
+
+def _report(state: State, failure: revisions.NotCreated) -> None:
+    """Say in the Progressing condition and in an Event why there is no new ReplicaSet."""
+    if status.deadline(state.deployment) is not None:
+        reason = "ReplicaSetCreateError"
+        state.noted.append(status.condition("Progressing", "False", reason, str(failure)))
+    state.session.event_about(state.deployment, "Warning", "ReplicaSetCreateError", str(failure))
 
 
 def _note(state: State, reason: str, message: str) -> None:
@@ -221,21 +236,26 @@ def _note_pause(state: State) -> None:
         state.noted.append(found)
 
 
-async def _write_status(state: State, collisions: int | None = None) -> Again | None:
+async def _write_status(
+    state: State, *, is_rolling_out: bool = False, collisions: int | None = None
+) -> Again | None:
     """Write the status; come again when the deadline of the rollout may have passed."""
     deployment = state.deployment
-    found = status.judged(deployment, state.new, state.sets, state.noted)
+    judge = status.judged if is_rolling_out else status.measured
+    found = judge(deployment, state.new, state.sets, state.noted)
     if collisions is not None:
         found = found.evolve(collisionCount=collisions)
-    await state.session.apply(
-        apps.Deployment(
-            metadata=meta.ObjectMeta(name=deployment.name, namespace=deployment.namespace),
-            status=found,
-        ),
-        subresource="status",
+    metadata = meta.ObjectMeta(
+        name=deployment.name, namespace=deployment.namespace, uid=deployment.uid
     )
+    try:
+        await state.session.apply(
+            apps.Deployment(metadata=metadata, status=found), subresource="status"
+        )
+    except NotFound:
+        return None
     seconds = status.deadline(deployment)
-    if seconds is None or status.is_complete(deployment, found):
+    if not is_rolling_out or seconds is None or status.is_complete(deployment, found):
         return None
     progressing = next((one for one in found.conditions or () if one.type == "Progressing"), None)
     left = status.expires_in(progressing, seconds)

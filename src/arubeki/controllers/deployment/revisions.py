@@ -10,7 +10,7 @@ Source: kubernetes pkg/controller/deployment/sync.go, util/deployment_util.go.
 from collections.abc import Mapping, Sequence
 
 from arubeki.controllers.deployment import plan
-from arubeki.errors import AlreadyExists, ApiError, NotFound
+from arubeki.errors import AlreadyExists, ApiError, ArubekiError
 from arubeki.kinds import apps_v1 as apps
 from arubeki.kinds import core_v1 as core
 from arubeki.kinds import meta_v1 as meta
@@ -20,6 +20,8 @@ from arubeki.runtime.shape import reference_to
 
 REVISION = "deployment.kubernetes.io/revision"
 HISTORY = "deployment.kubernetes.io/revision-history"
+NO_LIMIT = 2**31 - 1
+"""revisionHistoryLimit of this value means that there is none."""
 _HISTORY_LENGTH = 2000
 _OWN = {
     "kubectl.kubernetes.io/last-applied-configuration",
@@ -38,10 +40,19 @@ class NameTaken(ApiError):
     code, reason = 409, "AlreadyExists"
 
 
+class NotCreated(ArubekiError):
+    """The new ReplicaSet could not be made. `is_final`: its namespace goes, so it never will be."""
+
+    def __init__(self, name: str, error: ApiError) -> None:
+        super().__init__(f'Failed to create new replica set "{name}": {error}')
+        self.error = error
+        self.is_final = any(cause.get("reason") == "NamespaceTerminating" for cause in error.causes)
+
+
 def revision(owner: apps.Deployment | apps.ReplicaSet) -> int:
     """Return an object's revision number; 0 when it has none."""
     text = owner.annotations.get(REVISION, "")
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isascii() and text.isdecimal() else 0
 
 
 def annotations(
@@ -63,7 +74,8 @@ def annotations(
             while len(",".join(listed)) > _HISTORY_LENGTH:
                 del listed[0]
             found[HISTORY] = ",".join(listed)
-    return found | sizes(deployment)
+    # The sizes of one that exists change with its size alone: they tell what it was made for.
+    return found if new else found | sizes(deployment)
 
 
 def sizes(deployment: apps.Deployment) -> dict[str, str]:
@@ -78,7 +90,7 @@ async def create(
 ) -> apps.ReplicaSet:
     """Make the ReplicaSet of the current template, with as many Pods as may be now.
 
-    Raises: NameTaken, and any other ApiError.
+    Raises: NameTaken, NotCreated.
     """
     digest = plan.hash_of(deployment.spec.template, deployment.status.collisionCount or 0)
     wanted = _wanted(deployment, old, digest)
@@ -87,15 +99,14 @@ async def create(
     except AlreadyExists as error:
         # Perhaps it is ours: an answer was lost, or the cache is behind.
         live = await session.get(apps.ReplicaSet, wanted.name, wanted.namespace, live=True)
-        if live is None:
-            raise
-        owner = live.controller
-        same = live.spec.template and plan.bare(live.spec.template) == plan.bare(
-            deployment.spec.template
-        )
-        if owner is not None and owner.uid == deployment.uid and same:
+        if live is None or live.controller is None:
+            raise  # gone again, or about to be adopted: the next run sees which
+        is_ours = live.controller.uid == deployment.uid
+        if is_ours and plan.is_same(live.spec.template, deployment.spec.template):
             return live
         raise NameTaken(error.message, details=error.details) from error
+    except ApiError as error:
+        raise NotCreated(wanted.name, error) from error
 
 
 def _wanted(
@@ -168,22 +179,18 @@ async def number(deployment: apps.Deployment, text: str, session: Session) -> No
 async def forget(
     deployment: apps.Deployment, old: Sequence[apps.ReplicaSet], session: Session
 ) -> None:
-    """Delete the oldest of the empty ReplicaSets that are more than the history's limit."""
+    """Delete the oldest ReplicaSets beyond the history's limit, those that are empty."""
     limit = deployment.spec.revisionHistoryLimit
-    if not isinstance(limit, int):
+    if not isinstance(limit, int) or limit == NO_LIMIT:
         return
     alive = [one for one in old if not one.deleting]
-    surplus = len(alive) - limit
-    for one in sorted(alive, key=lambda one: (revision(one), one.metadata.creationTimestamp or "")):
-        if surplus <= 0:
-            return
-        surplus -= 1
-        empty = not plan.desired(one) and not one.status.replicas
-        if empty and one.generation <= (one.status.observedGeneration or 0):
-            try:
-                await session.delete(one)
-            except NotFound:
-                continue
+    oldest = sorted(
+        alive, key=lambda one: (revision(one), one.metadata.creationTimestamp or "", one.name)
+    )
+    for one in oldest[: max(0, len(alive) - limit)]:
+        is_empty = not plan.desired(one) and not one.status.replicas
+        if is_empty and one.generation <= (one.status.observedGeneration or 0):
+            await session.delete(one)
 
 
 def selects_everything(deployment: apps.Deployment) -> bool:

@@ -62,7 +62,6 @@ def counts(
 ) -> apps.DeploymentStatus:
     """Return the status without conditions; counts of zero are left out, as Go's encoder does."""
     available = plan.available(sets)
-    ending = sum(one.status.terminatingReplicas or 0 for one in sets)
     return apps.DeploymentStatus(
         observedGeneration=deployment.generation,
         replicas=sum(one.status.replicas or 0 for one in sets) or UNSET,
@@ -70,9 +69,34 @@ def counts(
         readyReplicas=sum(one.status.readyReplicas or 0 for one in sets) or UNSET,
         availableReplicas=available or UNSET,
         unavailableReplicas=max(0, plan.total(sets) - available) or UNSET,
-        terminatingReplicas=ending or UNSET,
+        terminatingReplicas=_terminating(sets),
         collisionCount=deployment.status.collisionCount,
     )
+
+
+def _terminating(sets: Sequence[apps.ReplicaSet]) -> int | UnsetType:
+    """Return how many Pods are ending; unsaid when a ReplicaSet's controller has not counted."""
+    total = 0
+    for one in sets:
+        if isinstance(one.status.terminatingReplicas, int):
+            total += one.status.terminatingReplicas
+        elif one.status.observedGeneration:
+            return UNSET
+    return total
+
+
+def measured(
+    deployment: apps.Deployment,
+    new: apps.ReplicaSet | None,
+    sets: Sequence[apps.ReplicaSet],
+    noted: Sequence[Condition] = (),
+) -> apps.DeploymentStatus:
+    """Return the status while nothing is rolled out: progress is not judged.
+
+    `noted` are conditions that this run found on its way.
+    """
+    status, conditions = _measured(deployment, new, sets, noted)
+    return status.evolve(conditions=tuple(conditions.values()))
 
 
 def judged(
@@ -81,29 +105,45 @@ def judged(
     sets: Sequence[apps.ReplicaSet],
     noted: Sequence[Condition] = (),
 ) -> apps.DeploymentStatus:
-    """Return the whole status. `noted` are conditions that this run found on its way."""
+    """Return the status amid a rollout, or after it: `measured`, progress and failures."""
+    status, conditions = _measured(deployment, new, sets, noted)
+    _judge_progress(deployment, new, status, conditions)
+    failure = _failure_of([*([new] if new else []), *(one for one in sets if one is not new)])
+    if failure is None:
+        conditions.pop("ReplicaFailure", None)
+    else:
+        put(conditions, failure)
+    return status.evolve(conditions=tuple(conditions.values()))
+
+
+def _measured(
+    deployment: apps.Deployment,
+    new: apps.ReplicaSet | None,
+    sets: Sequence[apps.ReplicaSet],
+    noted: Sequence[Condition],
+) -> tuple[apps.DeploymentStatus, dict[str, Condition]]:
     status = counts(deployment, new, sets)
     conditions = {str(one.type): one for one in deployment.status.conditions or ()}
     for one in noted:
         put(conditions, one)
     _judge_available(deployment, status, conditions)
-    _judge_progress(deployment, new, status, conditions)
-    failures = [one for one in sets for cond in one.status.conditions or ()
-                if cond.type == "ReplicaFailure" and cond.status == "True"]  # fmt: skip
-    conditions.pop("ReplicaFailure", None)
-    if failures:
-        failed = next(
-            one for one in failures[-1].status.conditions or () if one.type == "ReplicaFailure"
-        )
-        conditions["ReplicaFailure"] = Condition(
-            type="ReplicaFailure",
-            status="True",
-            reason=failed.reason,
-            message=failed.message,
-            lastTransitionTime=failed.lastTransitionTime,
-            lastUpdateTime=failed.lastTransitionTime,
-        )
-    return status.evolve(conditions=tuple(conditions.values()) or UNSET)
+    return status, conditions
+
+
+def _failure_of(sets: Sequence[apps.ReplicaSet]) -> Condition | None:
+    """Return the first ReplicaSet's failure as a condition of the Deployment."""
+    for one in sets:
+        for failed in one.status.conditions or ():
+            if failed.type == "ReplicaFailure":
+                return Condition(
+                    type="ReplicaFailure",
+                    status=failed.status,
+                    reason=failed.reason,
+                    message=failed.message,
+                    lastTransitionTime=failed.lastTransitionTime,
+                    lastUpdateTime=failed.lastTransitionTime,
+                )
+    return None
 
 
 def _judge_available(
