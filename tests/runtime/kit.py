@@ -1,5 +1,6 @@
 """Small controllers for the tests: a Deployment "brings" one ConfigMap per line of an annotation."""
 
+from arubeki import clock
 from arubeki.kinds import apps_v1 as apps
 from arubeki.kinds import core_v1 as core
 from arubeki.kinds import meta_v1 as meta
@@ -51,13 +52,6 @@ async def prepared(world):
     await world.client.create(deployment())
 
 
-async def world_with_web():
-    world = World()
-    await world.__aenter__()
-    await prepared(world)
-    return world
-
-
 async def annotate(world, **annotations):
     patch = {"metadata": {"annotations": annotations}}
     return await world.client.patch(apps.Deployment, "web", "ns", patch)
@@ -70,3 +64,22 @@ async def names(world, kind=core.ConfigMap):
 async def condition(world, type_="Available"):
     web = await world.client.get(apps.Deployment, "web", "ns")
     return next((one for one in web.status.conditions or () if one.type == type_), None)
+
+
+def run(scenario):
+    """Run `scenario(world)` in virtual time, on a world with the Deployment ns/web."""
+
+    async def main():
+        async with World() as world:
+            await prepared(world)
+            await scenario(world)
+
+    return clock.run_virtual(main())
+
+
+def reconciling(function, **options):
+    """An app whose reconcile function is `function`."""
+    app = App("tested")
+    controller = app.controller(apps.Deployment, owns=[core.ConfigMap], **options)
+    controller.reconcile(function)
+    return app
