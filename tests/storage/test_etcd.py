@@ -228,11 +228,14 @@ def test_a_revision_from_before_the_mirror_is_read_from_etcd(server: EtcdServer)
                 ]
                 page = await two.range(PODS, start=PODS + "a\0", limit=1, revision=then)
                 assert ([entry.key for entry in page.entries], page.remaining) == ([PODS + "b"], 1)
+                whole = await two.range("", revision=then)
+                assert [entry.key for entry in whole.entries] == [e.key for e in entries]
                 nothing = await two.range(PODS, start="/registry/q", revision=then)
                 assert (nothing.entries, nothing.remaining) == ([], 0)
                 await one.compact(one.revision)
-                with pytest.raises(Compacted):
-                    await two.range(PODS, revision=then)
+                for start in ("", "/registry/q"):
+                    with pytest.raises(Compacted):
+                        await two.range(PODS, start=start, revision=then)
 
     asyncio.run(main())
 

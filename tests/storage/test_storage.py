@@ -497,6 +497,26 @@ def test_a_closed_storage_refuses_commits(stores: Stores) -> None:
     asyncio.run(main())
 
 
+def test_what_is_on_its_way_when_a_storage_closes_ends_or_is_told(stores: Stores) -> None:
+    async def main() -> None:
+        for turns in (0, 1, 2, 5, 20):
+            async with stores.open() as storage:
+                calls = [
+                    *(storage.commit(key(f"{turns}-{n}"), b"x", expected=0) for n in range(10)),
+                    *(storage.get(key("a")) for _ in range(5)),
+                    *(storage.range(PODS) for _ in range(5)),
+                ]
+                tasks = [asyncio.ensure_future(call) for call in calls]
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+            async with asyncio.timeout(10):
+                results = await asyncio.gather(*tasks, return_exceptions=True)
+            for result in results:
+                assert not isinstance(result, BaseException) or isinstance(result, StorageError)
+
+    asyncio.run(main())
+
+
 def test_a_commit_that_is_given_up_still_leaves_order_behind(stores: Stores) -> None:
     async def main(storage: Storage) -> None:
         seen: list[Change] = []

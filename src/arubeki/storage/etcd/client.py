@@ -122,6 +122,7 @@ class Client:
         self.messages = Messages()
         self._members = [_Member(endpoint, self.messages, tls) for endpoint in endpoints]
         self._current = 0
+        self.is_closed = False
 
     @property
     def endpoint(self) -> str:
@@ -130,6 +131,7 @@ class Client:
 
     async def close(self) -> None:
         """End all connections."""
+        self.is_closed = True
         for member in self._members:
             await member.channel.close()
 
@@ -187,14 +189,23 @@ class Client:
                 is_last = attempt + 1 == len(self._members)
                 if is_last or not is_gone or not (repeat or _was_not_sent(error)):
                     raise _translate(error, member.endpoint) from error
-            except grpc.aio.UsageError as error:
-                raise StorageError("the connection to etcd is closed") from error
+            except (grpc.aio.UsageError, asyncio.CancelledError):
+                # Closing a channel cancels its calls; the caller was not cancelled by that.
+                if self.is_closed and not is_cancelled():
+                    raise StorageError("the connection to etcd is closed") from None
+                raise
         raise AssertionError("unreachable")
 
     def _leave(self, member: _Member) -> None:
         """Ask the next member from now on, unless another call has moved on already."""
         if self._members[self._current] is member:
             self._current = (self._current + 1) % len(self._members)
+
+
+def is_cancelled() -> bool:
+    """Return whether somebody cancelled the running task (and not only what it waits for)."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _was_not_sent(error: grpc.aio.AioRpcError) -> bool:

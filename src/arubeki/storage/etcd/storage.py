@@ -26,11 +26,11 @@ from typing import Any
 
 import grpc
 
-from arubeki.errors import Compacted, FutureRevision, RevisionMismatch, StorageError
+from arubeki.errors import Compacted, ConfigError, FutureRevision, RevisionMismatch, StorageError
 from arubeki.storage.base import Entry, Observer, Range, Stamp, Watch, unstamped
 from arubeki.storage.commits import Write, changes_of, result_of
 from arubeki.storage.etcd import schema
-from arubeki.storage.etcd.client import Client, EtcdError, Tls, parse_endpoints
+from arubeki.storage.etcd.client import Client, EtcdError, Tls, is_cancelled, parse_endpoints
 from arubeki.storage.mirror import Mirror, Retention
 
 # A list of everything is read in pages of this many keys, an etcd answer then is some megabytes.
@@ -64,6 +64,8 @@ class EtcdStorage:
         self._endpoints = parse_endpoints(
             endpoints if isinstance(endpoints, str) else ",".join(endpoints)
         )
+        if not prefix:
+            raise ConfigError("a storage in etcd needs a prefix")
         self._prefix = prefix
         self._stamp = stamp
         self._tls = tls
@@ -133,7 +135,12 @@ class EtcdStorage:
         """
         if self._asking is None:
             self._asking = asyncio.create_task(self._ask(self._asked))
-        revision = await asyncio.shield(self._asking)
+        try:
+            revision = await asyncio.shield(self._asking)
+        except asyncio.CancelledError:
+            if self._client is None and not is_cancelled():
+                raise StorageError("the storage is closed") from None
+            raise
         await self._reach(revision)
         return revision
 
@@ -160,12 +167,18 @@ class EtcdStorage:
         return await self._range_before(prefix, start, limit, revision)
 
     async def _range_before(self, prefix: str, start: str, limit: int, revision: int) -> Range:
-        low, end = _raw(max(prefix, start)), _end_of(_raw(prefix))
-        if low >= end != b"\0":
-            return Range([], revision)
+        asked, ours = _raw(prefix), _raw(self._prefix)
+        low = max(asked, _raw(start), ours)
+        end = _end_of(ours if ours.startswith(asked) else asked)
+        # A start behind the prefix finds nothing, but the revision has to be there even so.
+        is_empty = low >= end
         try:
             found = await self._connected().range(
-                key=low, range_end=end, limit=limit, revision=revision
+                key=b"\0" if is_empty else low,
+                range_end=b"\0" if is_empty else end,
+                limit=limit,
+                revision=revision,
+                count_only=is_empty,
             )
         except EtcdError as error:
             if error.code is grpc.StatusCode.OUT_OF_RANGE:
@@ -175,7 +188,7 @@ class EtcdStorage:
             Entry(_text(kv.key), self._stamp(kv.value, kv.mod_revision), kv.mod_revision)
             for kv in found.kvs
         ]
-        return Range(entries, revision, found.count - len(entries))
+        return Range(entries, revision, 0 if is_empty else found.count - len(entries))
 
     async def commit(
         self, key: str, value: bytes | None, *, expected: int | None, meta: Any = None
