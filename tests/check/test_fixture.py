@@ -1,0 +1,99 @@
+"""The fixture `cluster`, as a user's test has it."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from arubeki.check.local import LocalCluster
+from arubeki.errors import ConfigError, NotFound
+from arubeki.kinds import apps_v1 as apps
+from arubeki.kinds import core_v1 as core
+from arubeki.kinds import meta_v1 as meta
+
+DEPLOYMENT = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: web}]}
+"""
+
+
+def test_a_deployment_becomes_pods(cluster: LocalCluster) -> None:
+    cluster.apply(DEPLOYMENT)
+    cluster.settle()
+    assert cluster.get("deployment/web").status.readyReplicas == 3
+    pods = cluster.list("pods", labels="app=web")
+    assert [pod.status.phase for pod in pods] == ["Running"] * 3
+
+
+def test_objects_are_said_in_many_ways(cluster: LocalCluster) -> None:
+    cluster.apply(core.ConfigMap(metadata=meta.ObjectMeta(name="typed"), data={"a": "b"}))
+    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "plain"}})
+    assert cluster.get(core.ConfigMap, "typed").data == {"a": "b"}
+    assert cluster.exists("cm/plain")
+    cluster.delete("configmap/plain")
+    assert not cluster.exists("cm/plain")
+    with pytest.raises(NotFound):
+        cluster.get("cm/plain")
+    with pytest.raises(NotFound):
+        cluster.get("nonsense/x")
+    with pytest.raises(ConfigError):
+        cluster.get("cm")
+
+
+def test_time_is_virtual(cluster: LocalCluster) -> None:
+    before = cluster.cluster.unready()
+    cluster.advance(3_600)
+    assert before == cluster.cluster.unready() == ""
+    assert cluster.get("node/node-1").status.conditions
+
+
+def test_garbage_goes(cluster: LocalCluster) -> None:
+    cluster.apply(DEPLOYMENT)
+    cluster.settle()
+    cluster.delete("deployment/web")
+    cluster.wait(lambda: not cluster.list("pods") and not cluster.list(apps.ReplicaSet))
+
+
+@pytest.mark.cluster(serve=True)
+def test_other_programs_reach_it_by_its_kubeconfig(cluster: LocalCluster) -> None:
+    cluster.apply(DEPLOYMENT)
+    done = subprocess.run(
+        [sys.executable, "-m", "arubeki", "get", "deployments", "-o", "name",
+         "--kubeconfig", cluster.kubeconfig],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "deployment.apps/web\n"
+
+
+@pytest.mark.cluster(nodes=2, node_grace_seconds=5, eviction_seconds=1)
+def test_the_pods_of_a_lost_node_run_elsewhere(cluster: LocalCluster) -> None:
+    cluster.apply(DEPLOYMENT)
+    cluster.settle()
+    assert {pod.spec.nodeName for pod in cluster.list("pods")} == {"node-1", "node-2"}
+    cluster.stop_node("node-1")
+
+    def elsewhere() -> bool:
+        return cluster.get("deployment/web").status.readyReplicas == 3 and all(
+            pod.spec.nodeName == "node-2" for pod in cluster.list("pods") if not pod.deleting
+        )
+
+    cluster.wait(elsewhere)
+    ready: Any = {one.type: one.status for one in cluster.get("node/node-1").status.conditions}
+    assert ready["Ready"] == "Unknown"
+
+
+def test_the_plugin_costs_next_to_nothing() -> None:
+    code = "import sys; import arubeki.check.plugin; print('asyncio' in sys.modules, 'msgspec' in sys.modules)"
+    program = f"import pytest\nbefore = set(__import__('sys').modules)\n{code}\nnew = set(sys.modules) - before\nprint(len(new))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout.split()[-1]) < 10
