@@ -97,6 +97,19 @@ def _compile(node: Schema) -> Check:
     return run
 
 
+_PLAIN = {"string": str, "boolean": bool}
+_CONSTRAINTS = frozenset(
+    ("maxLength", "minLength", "pattern", "allOf", "anyOf", "oneOf", "not", "enum")
+)
+
+
+def _plain(node: Schema) -> type[Any] | None:
+    """Return the type whose every value is valid, for fields with no rule but their type."""
+    if node.enum or node.int_or_string or _known_format(node) or _CONSTRAINTS & {*(node.raw or ())}:
+        return None
+    return _PLAIN.get(node.type)
+
+
 def _is(kind: type[Any], value: Any, expected: tuple[str, ...], format_: str) -> bool:
     name = _TYPES[kind]
     if name in expected:
@@ -158,11 +171,13 @@ def _known_format(node: Schema) -> str:
 def _list_checks(node: Schema, raw: dict[str, Any]) -> list[Check]:
     most, least = raw.get("maxItems"), raw.get("minItems")
     items = None if node.items is None else _checker(node.items)
+    plain = None if node.items is None else _plain(node.items)
 
     def each(value: list[Any], path: str, faults: list[FieldError]) -> None:
         if items:
             for index, one in enumerate(value):
-                items(one, f"{path}[{index}]", faults)
+                if type(one) is not plain:
+                    items(one, f"{path}[{index}]", faults)
         if least is not None and len(value) < least:
             faults.append(invalid(path, len(value), f"should have at least {least} items"))
         if most is not None and len(value) > most:
@@ -174,7 +189,9 @@ def _list_checks(node: Schema, raw: dict[str, Any]) -> list[Check]:
 def _object_checks(node: Schema, raw: dict[str, Any]) -> list[Check]:
     most, least = raw.get("maxProperties"), raw.get("minProperties")
     named = {name: _checker(child) for name, child in node.properties.items()}
+    plain = {name: _plain(child) for name, child in node.properties.items()}
     others = None if node.additional is None else _checker(node.additional)
+    other = None if node.additional is None else _plain(node.additional)
     required = node.required
 
     def each(value: dict[str, Any], path: str, faults: list[FieldError]) -> None:
@@ -184,6 +201,8 @@ def _object_checks(node: Schema, raw: dict[str, Any]) -> list[Check]:
             faults.append(FieldError.too_many(path.removeprefix("."), len(value), most))
         above = f"{path}." if path else ""
         for name, one in value.items():
+            if plain.get(name, other) is type(one):
+                continue
             if inner := named.get(name):
                 inner(one, above + name, faults)
             elif others:

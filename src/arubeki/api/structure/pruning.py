@@ -267,18 +267,18 @@ def _default(value: Any, node: Schema) -> None:
             if below is None:
                 continue
             if one is None and not below.nullable:
-                if below.default is UNSET_DEFAULT or below.default is None:
+                one = _copy(below.default)
+                if one is None or one is UNSET_DEFAULT:
                     del value[key]
-                else:
-                    value[key] = _copy(below.default)
-            elif isinstance(one, dict | list):
+                    continue
+                value[key] = one
+            if isinstance(one, dict | list):
                 _default(one, below)
     elif isinstance(value, list) and node.items is not None:
         for index, one in enumerate(value):
-            if one is None and not node.items.nullable:
-                if node.items.default is not UNSET_DEFAULT:
-                    value[index] = _copy(node.items.default)
-            elif isinstance(one, dict | list):
+            if one is None and not node.items.nullable and node.items.default is not UNSET_DEFAULT:
+                value[index] = one = _copy(node.items.default)
+            if isinstance(one, dict | list):
                 _default(one, node.items)
 
 
