@@ -64,7 +64,7 @@ def test_what_cannot_be_carried_out_is_answered_422(ops):
     ],
 )
 def test_what_is_no_list_of_operations_is_answered_400(ops, said):
-    with pytest.raises(BadRequest, match="^error decoding patch: json: ") as raised:
+    with pytest.raises(BadRequest, match=r"^error decoding patch: json: ") as raised:
         json_patch({}, ops)
     assert said in raised.value.message
 
@@ -136,8 +136,10 @@ def test_nesting_without_bound_is_refused():
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(0, 3) | st.sampled_from(["", "a", "/"]),
-    lambda below: st.lists(below, max_size=3)
-    | st.dictionaries(st.sampled_from(["a", "b", "0"]), below, max_size=3),
+    lambda below: (
+        st.lists(below, max_size=3)
+        | st.dictionaries(st.sampled_from(["a", "b", "0"]), below, max_size=3)
+    ),
     max_leaves=8,
 )
 OPERATION = st.fixed_dictionaries(

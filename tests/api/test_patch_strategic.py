@@ -130,7 +130,12 @@ def test_unchanged_subtrees_are_shared():
             "map: map[image:x] does not contain declared merge key: name",
         ),
         (
-            {"spec": {"containers": [{"name": "a"}], "$setElementOrder/containers": [{"name": "b"}]}},
+            {
+                "spec": {
+                    "containers": [{"name": "a"}],
+                    "$setElementOrder/containers": [{"name": "b"}],
+                }
+            },
             "The order in patch list:\n[map[name:a]]\n doesn't match $setElementOrder list:"
             "\n[map[name:b]]\n",
         ),

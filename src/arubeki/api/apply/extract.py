@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from arubeki.api.apply.fieldset import FieldSet, key_text, value_text
-from arubeki.api.apply.managers import APPLY
+from arubeki.api.apply.managers import APPLY, decode
 from arubeki.api.apply.shape import text_step
 
 
@@ -25,16 +25,10 @@ def extract(live: Mapping[str, Any], manager: str, subresource: str = "") -> dic
     the entry alone, an atomic map and one applied as `{}` look alike.
     """
     metadata = live.get("metadata") or {}
-    entries = [one for one in metadata.get("managedFields") or () if isinstance(one, dict)]
-    mine: FieldSet = {}
-    for entry in entries:
-        if (
-            entry.get("manager") == manager
-            and entry.get("operation") == APPLY
-            and (entry.get("subresource") or "") == subresource
-        ):
-            mine = entry.get("fieldsV1") or {}
-    others = [one.get("fieldsV1") or {} for one in entries]
+    managers = decode(metadata.get("managedFields"))
+    entry = managers.get((manager, APPLY, "", subresource))
+    mine = entry.fields if entry else {}
+    others = [one.fields for one in managers.values()]
     found = _map_part(live, mine, others)
     named = {key: metadata[key] for key in ("name", "namespace") if key in metadata}
     identity: dict[str, Any] = {key: live[key] for key in ("apiVersion", "kind") if key in live}

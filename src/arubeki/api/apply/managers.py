@@ -160,16 +160,15 @@ def _entry(source: dict[str, Any]) -> Entry | None:
     manager, operation = source.get("manager", ""), source.get("operation")
     version, subresource = source.get("apiVersion"), source.get("subresource", "")
     time, fields = source.get("time") or "", source.get("fieldsV1")
+    fields = {} if fields is None else fields
     if operation not in (APPLY, UPDATE) or not version:
         return None
     texts: Iterable[Any] = (manager, version, subresource, time)
-    if not all(isinstance(text, str) for text in texts) or not isinstance(fields or {}, dict):
+    if not all(isinstance(text, str) for text in texts) or not isinstance(fields, dict):
         return None
     if time and not _TIME.fullmatch(time):
         return None
-    return Entry(
-        manager, str(operation), version, subresource, time, fields or {}, source, in_order=True
-    )
+    return Entry(manager, str(operation), version, subresource, time, fields, source, in_order=True)
 
 
 def _encoded(entry: Entry) -> dict[str, Any]:

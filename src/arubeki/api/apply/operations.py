@@ -29,6 +29,7 @@ from arubeki.api.apply.merge import Dropped, Emptied, merge, prune
 from arubeki.api.apply.reconcile import reconcile
 from arubeki.api.apply.shape import UntypedError, rooted
 from arubeki.api.apply.typed import Comparison, compare, fields_of
+from arubeki.api.fields import shown
 from arubeki.api.objects import gvk_of, identical
 from arubeki.api.schema import Schema
 from arubeki.errors import BadRequest
@@ -53,33 +54,31 @@ def apply_object(
 
     Without a `schema` the shape is deduced. `reset` are the dotted paths that this endpoint ignores
     (`status` on the main one, `spec` on /status). The result shares unchanged subtrees with the
-    arguments, but never its top level, `metadata` or annotations.
+    arguments, but never its top level and `metadata`.
 
     Raises: Conflict naming every field that others own with another value, unless `force`;
     BadRequest for an intent that does not fit its schema or brings managedFields.
     """
     metadata = intent.get("metadata")
-    if isinstance(metadata, dict) and metadata.get("managedFields") is not None:
+    if metadata is not None and not isinstance(metadata, dict):
+        raise _untypable("patch", intent, [f".metadata: expected map, got {shown(metadata)}"])
+    if metadata and metadata.get("managedFields") is not None:
         raise BadRequest("metadata.managedFields must be nil")
     shape = rooted(schema)
-    ignored = fieldset.of_paths(reset)
-    intent = _without(intent, ignored)
-    fields = _owned_by(intent, shape)
-    old = live or {}
+    intent = _without(intent, fieldset.of_paths(reset))
+    me = (manager or "unknown", APPLY, "", subresource)
     try:
-        managers = _owners(live, intent, shape, subresource, now)
-        me = (manager or "unknown", APPLY, "", subresource)
-        plan = _Plan(old, intent, fields, shape, managers, me)
+        plan = _Plan(live, intent, shape, me, now)
         contested = {} if force else plan.contested()
         if contested and manager == "kubectl":
-            contested = lastapplied.unexplained(contested, old, intent, shape)
+            contested = lastapplied.unexplained(contested, plan.old, intent, shape)
         if contested:
             raise conflict(contested)
+        result = plan.finish(now)
     except UntypedError as error:
-        raise _untypable("live", old, [str(error)]) from None
+        raise _untypable("live", live or {}, [str(error)]) from None
     except RecursionError:
-        raise _untypable("live", old, [": nested too deeply"]) from None
-    result = plan.finish(now)
+        raise _untypable("patch", intent, [": nested too deeply"]) from None
     return lastapplied.renewed(result, intent) if manager == "kubectl" else result
 
 
@@ -115,11 +114,11 @@ def track_update(
     try:
         managers = reconcile(managers, shape)
         _take(managers, old or {}, new, shape, manager or "unknown", subresource, now, reset)
+        cap(managers)
+        return encode(managers)
     except (UntypedError, RecursionError):
         # No garbage, rather no owners. Source: internal/fieldmanager.go UpdateNoErrors.
         return []
-    cap(managers)
-    return encode(managers)
 
 
 def no_op(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
@@ -138,16 +137,12 @@ def no_op(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 class _Plan:
     """An apply thought through: the new object, and what changes hands."""
 
-    def __init__(  # noqa: PLR0917
-        self,
-        old: Object,
-        intent: Object,
-        fields: FieldSet,
-        shape: Schema,
-        managers: Managers,
-        me: Identity,
+    def __init__(
+        self, live: Object | None, intent: Object, shape: Schema, me: Identity, now: str
     ) -> None:
-        self.old = old
+        fields = _owned_by(intent, shape)
+        managers = _owners(live, intent, shape, me[3], now)
+        self.old = old = live or {}
         self.me = me
         self.others = {one: entry for one, entry in managers.items() if one != me}
         self.mine = managers.get(me)
@@ -201,18 +196,11 @@ def _owned_by(intent: Object, shape: Schema) -> FieldSet:
     """Return what an intent owns. Raises: BadRequest when it does not fit its schema."""
     try:
         fields, fits = fields_of(intent, shape)
-    except (UntypedError, RecursionError):
+    except UntypedError:
         fields, fits = {}, False
-    if not fits and (faults := _faults(intent, shape)):
+    if not fits and (faults := check(intent, shape)):
         raise _untypable("patch", intent, faults)
     return _stripped(fields)
-
-
-def _faults(obj: Object, shape: Schema) -> Sequence[str]:
-    try:
-        return check(obj, shape)
-    except RecursionError:
-        return [": nested too deeply"]
 
 
 def _owners(
@@ -243,8 +231,6 @@ def _take(  # noqa: PLR0917
     changed = compare(_unmanaged(old), _unmanaged(new), shape)
     if ignored := fieldset.of_paths(reset):
         changed = Comparison(*(fieldset.recursive_difference(one, ignored) for one in changed))
-    if not any(changed):
-        return
     kept = _deprived(managers, changed)
     managers.clear()
     managers.update(kept)
