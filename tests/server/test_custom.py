@@ -266,3 +266,13 @@ def test_what_a_definition_is_about_does_not_change() -> None:
         assert 'spec.scope: Invalid value: "Cluster": field is immutable' in status["message"]
 
     run(test)
+
+
+def test_a_deprecated_version_warns() -> None:
+    async def test(world: World) -> None:
+        await world.json("POST", DEFINITIONS, definition(deprecated=True))
+        answer = await world.ask("GET", WIDGETS)
+        assert answer.headers["Warning"] == '299 - "example.com/v1 Widget is deprecated"'
+        await world.apply(f"{WIDGETS}/w", widget("w"))
+
+    run(test)

@@ -89,7 +89,10 @@ class App:
     ) -> None:
         self.registry = Registry(built_in())
         self.settings = settings or Settings()
-        self.readiness: dict[str, probes.Check] = {"storage": self._storage_state}
+        self.readiness: dict[str, probes.Check] = {
+            "storage": lambda: "" if self._started else "not started",
+            "default-objects": lambda: "" if self._complete else "not there yet",
+        }
         self._access = access
         self._core = Core(storage, self.registry, self.settings, nodes or _no_node, Hubs(storage))
         definitions = self.registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions")
@@ -106,7 +109,7 @@ class App:
         )
         self._discovery = Discovery(self.registry)
         self._openapi = OpenApi(self.registry)
-        self._started = False
+        self._started = self._complete = False
         self._requests = 0
         self._run = clock.new_uid()[:24]
 
@@ -119,6 +122,7 @@ class App:
         await self._sweeper.start()
         self._started = True
         await bootstrap.create_defaults(self, self.settings, self._addresses.first)
+        self._complete = True
 
     async def stop(self) -> None:
         """End every watch; requests are refused from now on. The storage stays open."""
@@ -129,7 +133,9 @@ class App:
 
     async def __call__(self, request: Request) -> Answer:
         """Answer a request. Never raises."""
-        audit_id = request.headers.get("audit-id") or self._next_id()
+        audit_id = request.headers.get("audit-id", "")
+        if not audit_id or len(audit_id) > 64 or not audit_id.isprintable():
+            audit_id = self._next_id()
         try:
             answer = await self._answer(request)
         except ApiError as error:
@@ -163,17 +169,20 @@ class App:
             raise ServiceUnavailable(
                 "the server is starting or stopping", details={"retryAfterSeconds": 1}
             )
-        call = self._resolved(request, user)
+        call = routing.resolve(self._core, request, user)
         if call is None:
             return self._document(request, user)
         self._access.authorize(user, routing.attributes_of(call))
         answer = await self._dispatch(call)
+        custom = call.resource.custom
+        if custom is not None and custom.deprecated:
+            call.warnings.append(
+                custom.deprecation_warning
+                or f"{call.resource.api_version} {call.resource.kind} is deprecated"
+            )
         if call.warnings:
             answer.headers = {**answer.headers, "Warning": warning_header(call.warnings)}
         return answer
-
-    def _resolved(self, request: Request, user: User) -> Call | None:
-        return routing.resolve(self._core, request, user)
 
     def _document(self, request: Request, user: User) -> Answer:
         """Answer what is no object: discovery, OpenAPI."""
@@ -197,9 +206,6 @@ class App:
         if verb is None:
             raise failures.method_not_allowed()
         return await verb(call)
-
-    def _storage_state(self) -> str:
-        return "" if self._started else "not started"
 
 
 def _no_node(_: str) -> None:

@@ -50,19 +50,23 @@ class Projection:
         shape = _struct("Projected", members, [("metadata", _Metadata)])
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(shape).decode
         self._readers = [
-            (label, [_attributes(path) for path in one.paths], one.default)
+            (label, [_steps(path) for path in one.paths], one.default)
             for label, one in selectable.items()
         ]
 
     def read(self, value: bytes) -> Meta:
         """Return what selectors ask of an object."""
-        found = self._decode(value)
+        try:
+            found = self._decode(value)
+        except msgspec.ValidationError:
+            # Some place is of another shape than the path through it; read what can be read.
+            found = _Whole(msgspec.json.decode(value))
         metadata: _Metadata = found.metadata
         fields = {"metadata.name": metadata.name, "metadata.namespace": metadata.namespace}
         for label, alternatives, default in self._readers:
             fields[label] = default
-            for attributes in alternatives:
-                text = _text(_walk(found, attributes))
+            for path in alternatives:
+                text = _text(_walk(found, path))
                 if text:
                     fields[label] = text
                     break
@@ -121,15 +125,31 @@ def _attribute(wire_name: str) -> str:
     return "m_" + "".join(one if one.isalnum() else f"_{ord(one)}_" for one in wire_name)
 
 
-def _attributes(path: str) -> list[str]:
-    return [_attribute(part) for part in path.split(".")]
+class _Whole:
+    """A wholly decoded object, with the face of a projected one."""
+
+    def __init__(self, obj: dict[str, Any]) -> None:
+        self.obj = obj
+        metadata = {name: obj["metadata"].get(name) for name in ("labels", "deletionTimestamp")}
+        named = {name: obj["metadata"].get(name, "") for name in ("name", "namespace")}
+        self.metadata = msgspec.convert({**metadata, **named}, _Metadata)
 
 
-def _walk(found: Any, attributes: list[str]) -> Any:
-    for attribute in attributes:
+def _steps(path: str) -> list[tuple[str, str]]:
+    """Return a path's names, each with its attribute."""
+    return [(name, _attribute(name)) for name in path.split(".")]
+
+
+def _walk(found: Any, path: list[tuple[str, str]]) -> Any:
+    if isinstance(found, _Whole):
+        found = found.obj
+    for name, attribute in path:
         if found is None:
             return None
-        found = getattr(found, attribute)
+        if isinstance(found, msgspec.Struct):
+            found = getattr(found, attribute)
+        else:
+            found = found.get(name) if isinstance(found, dict) else None
     return found
 
 

@@ -93,6 +93,9 @@ class Sweeper:
                     await self.repair()
             except ArubekiError as error:
                 _log.warning("sweep: %s; trying again", error)
+            except Exception:
+                # Tidying must not end for good because of one odd object.
+                _log.exception("sweep; trying again")
 
 
 def last_heard(event: Mapping[str, Any]) -> float:

@@ -118,8 +118,10 @@ class Definitions:
             for name in list(self._known):
                 try:
                     await self._tidy_one(name)
-                except ArubekiError as error:
-                    _log.warning("definition %s: %s; trying again", name, error)
+                except Exception as error:
+                    # One odd definition must not keep the others from being tidied.
+                    known = isinstance(error, ArubekiError)
+                    _log.warning("definition %s: %s", name, error, exc_info=not known)
                     asyncio.get_running_loop().call_later(RETRY_SECONDS, self._wake.set)
 
     async def _tidy_one(self, name: str) -> None:

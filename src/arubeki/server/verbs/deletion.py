@@ -143,7 +143,7 @@ async def delete(call: Call) -> Response:
     strategy = call.core.strategy(call.resource)
     status = 202 if not gone and options.orphan_dependents is False else 200
     if not gone or strategy.returns_deleted:
-        return respond(call, value, status)
+        return await respond(call, value, status)
     metadata = wire.decode_json(wire.raw_metadata(value))
     details = failures.details_of(call.resource, call.name, metadata.get("uid", ""))
     success = {

@@ -20,7 +20,15 @@ from arubeki.net.message import Response
 from arubeki.server import failures, wire
 from arubeki.server.core import Call
 from arubeki.server.meta import Selection
-from arubeki.server.negotiation import JSON, METADATA, TABLE, answer_json, is_pretty, negotiate
+from arubeki.server.negotiation import (
+    JSON,
+    METADATA,
+    TABLE,
+    Form,
+    answer_json,
+    is_pretty,
+    negotiate,
+)
 from arubeki.server.verbs import respond
 from arubeki.server.verbs.options import (
     check_list_options,
@@ -52,7 +60,7 @@ async def get(call: Call) -> Response:
     entry = await call.core.storage.get(resource.key(call.namespace, call.name))
     if entry is None:
         raise failures.not_found(resource, call.name)
-    return respond.respond(call, entry.value)
+    return await respond.respond(call, entry.value)
 
 
 @dataclass(slots=True)
@@ -76,16 +84,20 @@ async def list_objects(call: Call) -> Response:
     if page.remaining is not None:
         metadata["remainingItemCount"] = page.remaining
     if form.shape == TABLE:
-        values = [respond.served(call, entry.value) async for entry in _in_turns(page.entries)]
-        return respond.finish(call, form, respond.table_bytes(call, values, metadata), 200)
+        values = [entry.value for entry in page.entries]
+        return _answer(call, form, await respond.table_parts(call, values, metadata))
     kind, api_version = call.resource.list_kind, call.resource.api_version
     if form.shape == METADATA:
         kind, api_version = "PartialObjectMetadataList", "meta.k8s.io/v1"
     head = wire.encode_json({"kind": kind, "apiVersion": api_version, "metadata": metadata})
     parts = await _parts(call, page.entries, metadata_only=form.shape == METADATA)
     body = [head[:-1] + b',"items":[', *parts, b"]}\n"]
-    pretty = is_pretty(call.parameters, call.header("user-agent"))
-    if form.media_type != JSON or pretty:
+    return _answer(call, form, body)
+
+
+def _answer(call: Call, form: Form, body: Sequence[bytes]) -> Response:
+    """Return the parts as they are, unless they are to be styled."""
+    if form.media_type != JSON or is_pretty(call.parameters, call.header("user-agent")):
         return respond.finish(call, form, b"".join(body), 200)
     response = answer_json(b"")
     response.body = body

@@ -70,6 +70,8 @@ async def create_object(
     if there is not None and not generated:
         # Told before anything is reserved; the commit below would find it out as well.
         raise _already_there(call, metadata["name"], there)
+    # What was reserved is given back where the commit is known to have failed. An unclear end (a
+    # storage error, a client that went away) may have stored it; leaks are found by `sweeping`.
     undo = await strategy.reserve(obj, None, dry_run=options.dry_run)
     for attempt in range(NAME_TRIES):
         key = resource.key(call.namespace, metadata["name"])
@@ -82,9 +84,6 @@ async def create_object(
                 entry = await core.storage.commit(key, stored(call, obj), expected=0)
             except RevisionMismatch:
                 there = await core.storage.get(key)
-            except BaseException:
-                await undo()
-                raise
             else:
                 await strategy.committed(obj, None)
                 return entry.value
@@ -153,9 +152,6 @@ async def replace(
     except RevisionMismatch:
         await undo()
         return None
-    except BaseException:
-        await undo()
-        raise
     await strategy.committed(new, old)
     return written.value
 

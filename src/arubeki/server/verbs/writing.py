@@ -33,7 +33,7 @@ async def create(call: Call) -> Response:
     negotiate(call.header("accept"))
     options = write_options(call, "CreateOptions")
     obj = _body(call, options, expect_name=False)
-    return respond(call, await create_object(call, obj, options), 201)
+    return await respond(call, await create_object(call, obj, options), 201)
 
 
 def _body(call: Call, options: WriteOptions, *, expect_name: bool) -> Object:
@@ -55,14 +55,14 @@ async def update(call: Call) -> Response:
 
     strategy = call.core.strategy(call.resource)
     try:
-        return respond(call, await update_object(call, change, options))
+        return await respond(call, await update_object(call, change, options))
     except NotFound:
         if not strategy.create_on_update or call.subresource:
             raise
     obj = _body(call, options, expect_name=True)
     if obj["metadata"].get("resourceVersion"):
         raise failures.not_found(call.resource, call.name)
-    return respond(call, await create_object(call, obj, options), 201)
+    return await respond(call, await create_object(call, obj, options), 201)
 
 
 async def patch_object(call: Call) -> Response:
@@ -83,7 +83,7 @@ async def patch_object(call: Call) -> Response:
         conform(call.resource, wanted, options.validation, call.warnings)
         return wanted
 
-    return respond(call, await update_object(call, change, options))
+    return await respond(call, await update_object(call, change, options))
 
 
 def patcher(call: Call, media_type: str, schema: Schema | None) -> Callable[[Object], Any]:
@@ -123,7 +123,6 @@ async def _apply(call: Call) -> Response:
     if not intent.get("apiVersion") or not intent.get("kind"):
         raise BadRequest("the applied object must have apiVersion and kind")
     decoding.address(call, intent, expect_name=True)
-    strict = options.validation if options.validation == "Strict" else "Warn"
 
     def change(live: Object | None) -> Object:
         wanted = apply.apply_object(
@@ -136,12 +135,12 @@ async def _apply(call: Call) -> Response:
             subresource=call.subresource,
         )
         call.warnings.clear()
-        conform(call.resource, wanted, strict, call.warnings)
+        conform(call.resource, wanted, options.validation, call.warnings)
         return wanted
 
     for _ in range(5):
         try:
-            return respond(call, await update_object(call, change, options, applied=True))
+            return await respond(call, await update_object(call, change, options, applied=True))
         except NotFound as error:
             if call.subresource or error.details.get("kind") != call.resource.plural:
                 raise
@@ -154,7 +153,7 @@ async def _apply(call: Call) -> Response:
             value = await create_object(call, change(None), options, applied=True)
         except AlreadyExists:
             continue  # created by another between our two looks
-        return respond(call, value, 201)
+        return await respond(call, value, 201)
     raise failures.modified(call.resource, call.name)
 
 
