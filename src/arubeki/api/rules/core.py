@@ -114,11 +114,12 @@ def node_change(new: dict[str, Any], old: dict[str, Any], faults: Faults) -> Non
         what = "modified" if after.get("providerID") else "cleared"
         fault = f"field cannot be {what} once set"
         faults.append(FieldError.invalid("spec.providerID", None, fault))
-    seen: list[Any] = []
+    seen = set()
     for index, address in enumerate(new.get("status", {}).get("addresses", ())):
-        if address in seen:
+        key = (address.get("type"), address.get("address"))
+        if key in seen:
             faults.append(FieldError.duplicate(f"status.addresses[{index}]", address))
-        seen.append(address)
+        seen.add(key)
 
 
 def lease(obj: dict[str, Any], faults: Faults) -> None:

@@ -281,10 +281,10 @@ def _deadline_change(after: dict[str, Any], before: dict[str, Any], faults: Faul
 
 
 def _tolerations_change(after: dict[str, Any], before: dict[str, Any], faults: Faults) -> None:
-    def lasting(one: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in one.items() if name != "tolerationSeconds"}
+    def lasting(one: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(one.get(name) for name in ("key", "operator", "value", "effect"))
 
-    kept = [lasting(one) for one in after.get("tolerations", ())]
+    kept = {lasting(one) for one in after.get("tolerations", ())}
     if any(lasting(one) not in kept for one in before.get("tolerations", ())):
         fault = "existing toleration can not be modified except its tolerationSeconds"
         faults.append(FieldError.forbidden("spec.tolerations", fault))

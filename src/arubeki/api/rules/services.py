@@ -153,11 +153,12 @@ def _addresses(spec: dict[str, Any], addresses: list[str], faults: Faults) -> No
     elif addresses and not first:
         fault = "must be empty when `clusterIP` is not specified"
         faults.append(FieldError.invalid(path, addresses, fault))
-    families = spec.get("ipFamilies", ())
-    for index, family in enumerate(families):
+    seen = set()
+    for index, family in enumerate(spec.get("ipFamilies", ())):
         common.one_of(family, _FAMILIES, f"spec.ipFamilies[{index}]", faults)
-        if family in families[:index]:
+        if family in seen:
             faults.append(FieldError.duplicate(f"spec.ipFamilies[{index}]", family))
+        seen.add(family)
     policy = spec.get("ipFamilyPolicy")
     if policy is not None and policy not in _FAMILY_POLICIES:
         faults.append(FieldError.not_supported("spec.ipFamilyPolicy", policy, _FAMILY_POLICIES))
