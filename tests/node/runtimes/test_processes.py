@@ -1,6 +1,7 @@
 """What holds for every runtime with real processes."""
 
 import asyncio
+import gc
 import os
 import signal
 import time
@@ -11,6 +12,7 @@ import pytest
 import uvloop
 
 from arubeki.node import logs
+from arubeki.node.runtimes import processes
 from arubeki.node.runtimes.base import EXEC_OUTPUT_LIMIT_BYTES, Runtime, StartError
 from arubeki.node.runtimes.processes import ProcessRuntime
 
@@ -319,3 +321,20 @@ def test_another_keeper_is_started_when_one_died(world: World) -> None:
             assert world.runtime.keeper_pid != first
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+@pytest.mark.parametrize("boot", ["raise SystemExit(3)", "import time; time.sleep(0.05)"])
+def test_a_keeper_that_cannot_live_is_said(
+    world: World, monkeypatch: pytest.MonkeyPatch, run, boot: str
+) -> None:
+    monkeypatch.setattr(processes, "_BOOT", boot)
+
+    async def main() -> None:
+        async with world:
+            for _ in range(3):
+                with pytest.raises(StartError, match=r"supervisor died|keeper"):
+                    await world.runtime.start(world.pod, world.command("true"))
+
+    run(main())
+    gc.collect()

@@ -62,19 +62,26 @@ class Keeper:
         """Have a supervisor forked that holds these descriptors; return its control socket."""
         ours, theirs = socket.socketpair()
         with theirs:
-            for attempt in (1, 2):
-                requests = self._requests or await self._start()
-                try:
-                    await _send_descriptors(requests, [theirs.fileno(), stdout, stderr])
-                except OSError as error:
-                    await self.close()
-                    if attempt == 2:
-                        ours.close()
-                        raise StartError(f"the keeper of the node's processes: {error}") from error
-                else:
-                    break
+            try:
+                await self._send([theirs.fileno(), stdout, stderr])
+            except BaseException:
+                ours.close()
+                raise
         ours.setblocking(False)
         return ours
+
+    async def _send(self, descriptors: list[int]) -> None:
+        """Send a request, to a fresh keeper if the one that was has died."""
+        for _ in range(2):
+            requests = self._requests or await self._start()
+            try:
+                await _send_descriptors(requests, descriptors)
+            except OSError as error:
+                reason = error
+                await self.close()
+            else:
+                return
+        raise StartError(f"the keeper of this node's processes cannot be reached: {reason}")
 
     async def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -259,9 +266,15 @@ class ProcessContainer:
                 for pump in pumps:
                     pump.close()
                 self.log.close()
+                self.exit = Exit(128, clock.now())
             else:
                 await self._ended
             raise
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is an end to wait for."""
+        return self._ended is not None
 
     @property
     def started_at(self) -> float:
@@ -346,11 +359,14 @@ class ProcessRuntime:
         if not command.argv:
             raise StartError("no command specified")
         job, notices = self.job(sandbox, command)
-        container = ProcessContainer(self.name, command, job, notices)
-        await container.begin(self._keeper)
         running = self._containers.setdefault(sandbox.uid, [])
         running[:] = [one for one in running if one.exit is None]
-        running.append(container)
+        try:
+            container = ProcessContainer(self.name, command, job, notices)
+            running.append(container)
+            await container.begin(self._keeper)
+        except OSError as error:  # no descriptors, no space for its log
+            raise StartError(str(error)) from error
         return container
 
     async def stop(self, container: Container, grace_seconds: float) -> Exit:
@@ -381,7 +397,12 @@ class ProcessRuntime:
             output.extend(data[: EXEC_OUTPUT_LIMIT_BYTES - len(output)])
 
         timed_out = False
-        control = await _open(self._keeper, (keep, keep), pumps)
+        try:
+            control = await _open(self._keeper, (keep, keep), pumps)
+        except BaseException:
+            for pump in pumps:
+                pump.close()
+            raise
         try:
             async with asyncio.timeout(timeout_seconds):
                 await supervised.give(control, self.exec_job(container, list(argv)))
@@ -402,7 +423,7 @@ class ProcessRuntime:
     def containers(self, uid: str = "") -> list[Container]:
         """Return what has not ended."""
         pods = [self._containers.get(uid, [])] if uid else self._containers.values()
-        return [one for pod in pods for one in pod if one.exit is None]
+        return [one for pod in pods for one in pod if one.pid and one.exit is None]
 
     async def remove(self, sandbox: PodSandbox) -> None:
         """Kill what still runs of a Pod."""
@@ -430,7 +451,8 @@ async def _kill(containers: Sequence[ProcessContainer]) -> None:
     for one in containers:
         one.signal(signal.SIGKILL)
     for one in containers:
-        await one.wait()
+        if one.begun:
+            await one.wait()
 
 
 def base_environment(sandbox: PodSandbox) -> dict[str, str]:
