@@ -6,22 +6,31 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from arubeki.storage.base import Storage
+from arubeki.storage.base import Entry, Storage
 from arubeki.storage.memory import MemoryStorage
 from arubeki.storage.mirror import Retention
 
 DEADLINE_SECONDS = 20.0
+PODS = "/registry/pods/"
 
 
 def stamp(value: bytes, revision: int) -> bytes:
     """Put the revision before the value, in the place of one that is there."""
     bare = value.split(b"@", 1)[-1]
     return b"%d@%s" % (revision, bare)
+
+
+def key(name: str, namespace: str = "default") -> str:
+    return f"{PODS}{namespace}/{name}"
+
+
+def plain(entries: Sequence[Entry]) -> list[tuple[str, bytes, int]]:
+    return [(entry.key, entry.value, entry.revision) for entry in entries]
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
