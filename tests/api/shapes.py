@@ -3,8 +3,12 @@
 The transcripts in vectors/apply.json were recorded with this schema, so change both together.
 """
 
+import copy
 from typing import Any
 
+from arubeki.api import facts
+from arubeki.api.apply import apply_object, track_update
+from arubeki.api.objects import GVK
 from arubeki.api.schema import Schema
 
 
@@ -71,6 +75,8 @@ ROOT = node(
     },
 )
 
+DEPLOYMENT = facts.schema_of(GVK("apps", "v1", "Deployment"))
+
 
 def intent(spec: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
     """Return an object of the kind to apply or store."""
@@ -87,3 +93,60 @@ def without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: without_nulls(one) for key, one in value.items() if one is not None}
     return [without_nulls(one) for one in value] if isinstance(value, list) else value
+
+
+def deployment(replicas=2, image="web:1", **spec):
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web", "namespace": "d", "labels": {"app": "web"}},
+        "spec": {
+            **({} if replicas is None else {"replicas": replicas}),
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {
+                "metadata": {"labels": {"app": "web"}},
+                "spec": {
+                    "containers": [
+                        {"name": "web", "image": image, "ports": [{"containerPort": 80}]}
+                    ]
+                },
+            },
+            **spec,
+        },
+    }
+
+
+def apply(live, obj, manager="me", day=1, schema=DEPLOYMENT, force=False, **arguments):
+    return apply_object(
+        live,
+        obj,
+        schema=schema,
+        manager=manager,
+        force=force,
+        now=f"2026-01-{day:02}T00:00:00Z",
+        **arguments,
+    )
+
+
+def update(old, new, manager="them", day=1, schema=DEPLOYMENT, **arguments):
+    new = copy.deepcopy(new)
+    new["metadata"]["managedFields"] = track_update(
+        old,
+        new,
+        schema=schema,
+        manager=manager,
+        now=f"2026-01-{day:02}T00:00:00Z",
+        **arguments,
+    )
+    return new
+
+
+def stored(obj):
+    """Return an object as the server has it: with an identity of its own."""
+    return {**obj, "metadata": {**obj["metadata"], "uid": "u"}}
+
+
+def managers(obj):
+    return {
+        (one["manager"], one["operation"]): one for one in obj["metadata"].get("managedFields", ())
+    }

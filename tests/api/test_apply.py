@@ -1,72 +1,12 @@
 import copy
 
 import pytest
-from tests.api.shapes import ROOT, intent
+from tests.api.shapes import DEPLOYMENT, ROOT, apply, deployment, intent, managers, stored, update
 
-from arubeki.api import facts
-from arubeki.api.apply import apply_object, extract, no_op, track_update
-from arubeki.api.objects import GVK
-from arubeki.errors import BadRequest, Conflict
+from arubeki.api.apply import extract, no_op, track_update
+from arubeki.errors import Conflict
 
-DEPLOYMENT = facts.schema_of(GVK("apps", "v1", "Deployment"))
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-
-
-def deployment(replicas=2, image="web:1", **spec):
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "web", "namespace": "d", "labels": {"app": "web"}},
-        "spec": {
-            **({} if replicas is None else {"replicas": replicas}),
-            "selector": {"matchLabels": {"app": "web"}},
-            "template": {
-                "metadata": {"labels": {"app": "web"}},
-                "spec": {
-                    "containers": [
-                        {"name": "web", "image": image, "ports": [{"containerPort": 80}]}
-                    ]
-                },
-            },
-            **spec,
-        },
-    }
-
-
-def apply(live, obj, manager="me", day=1, schema=DEPLOYMENT, force=False, **arguments):
-    return apply_object(
-        live,
-        obj,
-        schema=schema,
-        manager=manager,
-        force=force,
-        now=f"2026-01-{day:02}T00:00:00Z",
-        **arguments,
-    )
-
-
-def update(old, new, manager="them", day=1, schema=DEPLOYMENT, **arguments):
-    new = copy.deepcopy(new)
-    new["metadata"]["managedFields"] = track_update(
-        old,
-        new,
-        schema=schema,
-        manager=manager,
-        now=f"2026-01-{day:02}T00:00:00Z",
-        **arguments,
-    )
-    return new
-
-
-def stored(obj):
-    """Return an object as the server has it: with an identity of its own."""
-    return {**obj, "metadata": {**obj["metadata"], "uid": "u"}}
-
-
-def managers(obj):
-    return {
-        (one["manager"], one["operation"]): one for one in obj["metadata"].get("managedFields", ())
-    }
 
 
 def test_a_new_object_is_owned_as_far_as_it_was_said():
@@ -276,51 +216,6 @@ def test_managers_are_forgotten_on_demand(reset):
     assert update(live, new)["metadata"]["managedFields"] == []
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        None,
-        "x",
-        {},
-        [1],
-        [{"operation": "Apply"}],
-        [{"operation": "Steal", "apiVersion": "v1", "fieldsType": "FieldsV1"}],
-        [{"operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV2"}],
-        [{"operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": []}],
-        [
-            {
-                "operation": "Apply",
-                "apiVersion": "v1",
-                "fieldsType": "FieldsV1",
-                "fieldsV1": {"x": 1},
-            }
-        ],
-        [{"operation": "Apply", "apiVersion": 1, "fieldsType": "FieldsV1", "fieldsV1": {}}],
-        [
-            {
-                "operation": "Apply",
-                "apiVersion": "v1",
-                "time": "yesterday",
-                "fieldsType": "FieldsV1",
-                "fieldsV1": {},
-            }
-        ],
-    ],
-)
-def test_malformed_managers_in_an_update_count_as_the_stored_ones(sent):
-    live = stored(apply(None, deployment()))
-    new = {**live, "metadata": {**live["metadata"], "managedFields": sent}}
-    assert update(live, new)["metadata"]["managedFields"] == live["metadata"]["managedFields"]
-
-
-@pytest.mark.parametrize("garbage", ["x", [1, {"operation": "Apply"}], {"a": 1}])
-def test_malformed_managers_of_a_stored_object_are_left_out(garbage):
-    live = stored(deployment())
-    live["metadata"]["managedFields"] = garbage
-    after = apply(live, deployment(), force=True)
-    assert ("me", "Apply") in managers(after)
-
-
 def test_a_client_may_hand_a_managers_fields_to_another():
     # kubectl moves what client-side apply owned to itself so, with a JSON patch.
     live = stored(update(None, deployment(), "kubectl-client-side-apply"))
@@ -378,113 +273,6 @@ def test_the_eleventh_updater_merges_the_oldest_two():
     ancient = live["metadata"]["managedFields"][0]
     assert ancient["time"] == "2026-01-03T00:00:00Z"  # of the youngest merged
     assert {"f:x01", "f:x02"} <= ancient["fieldsV1"]["f:spec"]["f:map"].keys()
-
-
-def test_managers_in_the_intent_are_refused():
-    wanted = deployment()
-    for managed in ([], [{}]):
-        wanted["metadata"]["managedFields"] = managed
-        with pytest.raises(BadRequest) as raised:
-            apply(None, wanted)
-        assert raised.value.message == "metadata.managedFields must be nil"
-    wanted["metadata"]["managedFields"] = None
-    assert apply(None, wanted)
-
-
-def test_what_the_server_sets_is_never_owned():
-    wanted = intent({"n": 1}, uid="u", labels={"a": "b"})
-    wanted["metadata"].update(
-        resourceVersion="1", generation=2, creationTimestamp="t", selfLink="s"
-    )
-    live = apply_object(None, wanted, schema=None, manager="me", force=False, now="t")
-    (entry,) = live["metadata"]["managedFields"]
-    assert entry["fieldsV1"] == {
-        "f:metadata": {"f:labels": {".": {}, "f:a": {}}},
-        "f:spec": {".": {}, "f:n": {}},
-    }
-
-
-def test_what_an_endpoint_ignores_is_neither_changed_nor_owned():
-    live = apply(None, deployment(), reset=("status",))
-    wanted = {**deployment(), "status": {"replicas": 9}}
-    after = apply(live, wanted, reset=("status",))
-    assert "status" not in after
-    assert "f:status" not in managers(after)["me", "Apply"]["fieldsV1"]
-    wanted = {**deployment(replicas=9), "status": {"replicas": 9}}
-    after = apply(live, wanted, reset=("spec", "metadata.labels"), subresource="status")
-    assert after["spec"]["replicas"] == 2
-    status = [one for one in after["metadata"]["managedFields"] if "subresource" in one]
-    assert [one["fieldsV1"] for one in status] == [{"f:status": {"f:replicas": {}}}]
-    new = {**live, "spec": {"replicas": 1}, "status": {"replicas": 1}}
-    tracked = update(live, new, subresource="status", reset=("spec",))
-    assert managers(tracked)["them", "Update"]["fieldsV1"] == {"f:status": {"f:replicas": {}}}
-
-
-@pytest.mark.parametrize(
-    ("spec", "said"),
-    [
-        ({"bogus": 1}, ".spec.bogus: field not declared in schema"),
-        ({"n": "x"}, '.spec.n: expected numeric (int or float), got "x"'),
-        ({"n": True}, ".spec.n: expected numeric (int or float), got true"),
-        ({"flag": 1}, ".spec.flag: expected boolean, got 1"),
-        ({"s": 1}, ".spec.s: expected string, got 1"),
-        ({"items": {}}, ".spec.items: expected list, got {}"),
-        ({"deep": []}, ".spec.deep: expected map, got []"),
-        ({"deep": {"a": {"z": 1}}}, ".spec.deep.a.z: field not declared in schema"),
-        ({"atomic": ["a", 1]}, ".spec.atomic[1]: expected string, got 1"),
-        ({"amap": {"a": 1}}, ".spec.amap.a: expected string, got 1"),
-        ({"items": [{"name": "x", "v": "y"}]}, '.spec.items[name="x"].v: expected numeric'),
-        (
-            {"items": [{"name": "x"}, {"name": "x"}]},
-            '.spec.items: duplicate entries for key [name="x"]',
-        ),
-        ({"set": [1, 1]}, ".spec.set: duplicate entries for key [=1]"),
-        (
-            {"items": [{"v": 1}]},
-            ".spec.items: element 0: associative list with keys has an element that omits all key"
-            ' fields ["name"] (and doesn\'t have default values for any key fields)',
-        ),
-        ({"items": [None]}, "element 0: associative list with keys may not have a null element"),
-        ({"items": [1]}, "element 0: associative list with keys may not have non-map elements"),
-        ({"set": [None]}, "associative list without keys has an element that's an explicit null"),
-        ({"set": [{}]}, "associative list without keys has an element that's a map type"),
-        ({"set": [[]]}, "not supported: associative list with lists as elements"),
-    ],
-)
-def test_an_intent_that_does_not_fit_its_schema_is_refused(spec, said):
-    with pytest.raises(BadRequest) as raised:
-        apply(None, intent(spec), schema=ROOT)
-    assert raised.value.message.startswith(
-        "failed to create typed patch object (d/n; g/v1, Kind=K): "
-    )
-    assert said in raised.value.message
-
-
-def test_all_that_does_not_fit_is_said():
-    with pytest.raises(BadRequest) as raised:
-        apply(None, intent({"n": "x", "s": 1}), schema=ROOT)
-    assert raised.value.message.partition("Kind=K): ")[2] == (
-        'errors:\n  .spec.n: expected numeric (int or float), got "x"\n'
-        "  .spec.s: expected string, got 1"
-    )
-
-
-def test_a_quantity_may_be_a_number():
-    wanted = deployment()
-    container = wanted["spec"]["template"]["spec"]["containers"][0]
-    container["resources"] = {"limits": {"cpu": 1, "memory": "1Gi"}}
-    container["livenessProbe"] = {"httpGet": {"port": "http"}}
-    container["readinessProbe"] = {"httpGet": {"port": 80}}
-    assert apply(None, wanted)
-
-
-def test_deep_nesting_is_refused():
-    deep: dict = {}
-    for _ in range(900):
-        deep = {"a": deep}
-    with pytest.raises(BadRequest, match="nested too deeply"):
-        apply_object(None, intent({"any": deep}), schema=ROOT, manager="m", force=False, now="t")
-    assert track_update(None, intent({"any": deep}), schema=ROOT, manager="m", now="t") == []
 
 
 def test_children_of_what_became_atomic_are_owned_whole():
