@@ -360,12 +360,13 @@ def test_an_etcd_that_hangs_is_an_error_after_the_time_limit(server: EtcdServer)
     async def main() -> None:
         async with opened(server.endpoint):
             pass  # it has elected its leader and answers at once now
-        async with opened(server.endpoint, timeout_seconds=1) as storage:
+        async with opened(server.endpoint, timeout_seconds=2) as storage:
             await storage.commit(PODS + "a", b"1", expected=0)
             assert server.process is not None
             os.kill(server.process.pid, signal.SIGSTOP)
+            os.waitid(os.P_PID, server.process.pid, os.WSTOPPED | os.WNOWAIT)
             try:
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(10):
                     results = await asyncio.gather(
                         storage.commit(PODS + "a", b"2", expected=None),
                         storage.get(PODS + "a"),
