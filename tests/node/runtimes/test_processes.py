@@ -338,3 +338,22 @@ def test_a_keeper_that_cannot_live_is_said(
 
     run(main())
     gc.collect()
+
+
+def test_a_container_that_its_server_let_go_of_ends(world: World) -> None:
+    """The keeper lives: the control socket's end alone says that nobody is left to care."""
+
+    async def main() -> None:
+        async with world:
+            marker = f"8644{os.getpid()}.5"
+            container = await world.runtime.start(world.pod, world.command("sleep", marker))
+            assert isinstance(container, processes.ProcessContainer)
+            transport = container.supervised._transport
+            assert transport is not None
+            transport.abort()
+            async with asyncio.timeout(5):
+                while running(f"sleep\0{marker}"):
+                    await asyncio.sleep(0.005)
+            assert (await container.wait()).code == 137
+
+    asyncio.run(main())
