@@ -420,9 +420,13 @@ def test_the_same_event_is_there_in_both_groups() -> None:
         await world.patch(f"{path}/e", {"note": "it runs well"})
         stored = await world.json("GET", "/api/v1/namespaces/default/events/e")
         assert stored["message"] == "it runs well"
-        for selector in ("involvedObject.name=p", "source=kubelet", "reason=Started"):
+        for selector in ("regarding.name=p", "source=kubelet", "reason=Started"):
             listed = await world.json("GET", path, fieldSelector=selector)
             assert [item["note"] for item in listed["items"]] == ["it runs well"]
+        core = "/api/v1/namespaces/default/events"
+        listed = await world.json("GET", core, fieldSelector="involvedObject.name=p")
+        assert len(listed["items"]) == 1
+        await world.fails(400, "GET", core, fieldSelector="regarding.name=p")
 
     run(test)
 

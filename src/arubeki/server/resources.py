@@ -234,8 +234,9 @@ def built_in() -> list[Resource]:
     from arubeki.server.events import EventsV1
 
     scale = Subresource("scale", GVK("autoscaling", "v1", "Scale"))
+    events = _event_projection()
     return [
-        *_core(),
+        *_core(events),
         *(
             Resource(
                 gvk=GVK("apps", "v1", kind),
@@ -268,7 +269,8 @@ def built_in() -> list[Resource]:
             plural="events",
             short_names=("ev",),
             prefix="/registry/events/",
-            selectable=_event_fields(),
+            selectable=_events_v1_fields(),
+            shared_projection=events,
             converter=EventsV1(),
         ),
         Resource(
@@ -287,7 +289,7 @@ def built_in() -> list[Resource]:
     ]
 
 
-def _core() -> list[Resource]:
+def _core(events: Projection) -> list[Resource]:
     without_collection = tuple(verb for verb in ALL_VERBS if verb != "deletecollection")
 
     def core(kind: str, plural: str, *short_names: str, **more: Any) -> Resource:
@@ -302,7 +304,11 @@ def _core() -> list[Resource]:
         core("Binding", "bindings", prefix="", verbs=("create",)),
         core("ConfigMap", "configmaps", "cm"),
         core("Endpoints", "endpoints", "ep", prefix="/registry/services/endpoints/"),
-        core("Event", "events", "ev", selectable=_event_fields()),
+        core(
+            "Event", "events", "ev",
+            selectable=_event_fields(),
+            shared_projection=events,
+        ),
         core(
             "Namespace", "namespaces", "ns",
             namespaced=False,
@@ -357,11 +363,27 @@ def _fields(*paths: str, default: str = "") -> dict[str, Selectable]:
     return {path: Selectable((path,), default) for path in paths}
 
 
+_ABOUT = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+
+
 def _event_fields() -> dict[str, Selectable]:
-    # Both versions take the core spelling; paths are those of the stored (core) form.
-    about = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
     return {
-        **_fields(*(f"involvedObject.{name}" for name in about), "reason", "type"),
+        **_fields(*(f"involvedObject.{name}" for name in _ABOUT), "reason", "type"),
         "reportingComponent": Selectable(("reportingComponent",)),
         "source": Selectable(("source.component", "reportingComponent")),
     }
+
+
+def _events_v1_fields() -> dict[str, Selectable]:
+    # Labels of events.k8s.io/v1, paths of the stored form, which is that of core/v1.
+    core = _event_fields()
+    return {
+        **{f"regarding.{name}": core[f"involvedObject.{name}"] for name in _ABOUT},
+        "reportingController": core["reportingComponent"],
+        **{name: core[name] for name in ("reason", "source", "type")},
+    }
+
+
+def _event_projection() -> Projection:
+    # One for both versions, since both keep what it reads on the same stored Event.
+    return Projection({**_event_fields(), **_events_v1_fields()})
