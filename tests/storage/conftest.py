@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -115,6 +117,16 @@ class EtcdServer:
             self.process.terminate()
         self.process.wait(DEADLINE_SECONDS)
         self.process = None
+
+    def suspend(self) -> None:
+        """Let the process hang, from when this returns."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
+
+    def resume(self) -> None:
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGCONT)
 
 
 def free_port() -> int:

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import os
-import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -362,9 +360,7 @@ def test_an_etcd_that_hangs_is_an_error_after_the_time_limit(server: EtcdServer)
             pass  # it has elected its leader and answers at once now
         async with opened(server.endpoint, timeout_seconds=2) as storage:
             await storage.commit(PODS + "a", b"1", expected=0)
-            assert server.process is not None
-            os.kill(server.process.pid, signal.SIGSTOP)
-            os.waitid(os.P_PID, server.process.pid, os.WSTOPPED | os.WNOWAIT)
+            server.suspend()
             try:
                 async with asyncio.timeout(10):
                     results = await asyncio.gather(
@@ -374,7 +370,7 @@ def test_an_etcd_that_hangs_is_an_error_after_the_time_limit(server: EtcdServer)
                         return_exceptions=True,
                     )
             finally:
-                os.kill(server.process.pid, signal.SIGCONT)
+                server.resume()
             assert [isinstance(result, StorageError) for result in results] == [True] * 3
 
     asyncio.run(main())
