@@ -350,7 +350,7 @@ class Session:
         self.record.add(Write(verb, kind.kind, *key, subresource, revision, is_changed))
         # Some kinds are answered with the object although it is gone, unmarked if it went at once.
         is_unmarked = method == "DELETE" and answer.metadata.deletionTimestamp is None
-        if is_unmarked or answer.metadata.is_gone:
+        if is_unmarked or answer.is_gone:
             informers.cover_gone(kind, key, answer.metadata.uid)
         else:
             informers.cover(kind, data)
@@ -366,16 +366,27 @@ class _AnswerMetadata(msgspec.Struct, gc=False, frozen=True):
     deletionGracePeriodSeconds: int | None = None
     finalizers: tuple[str, ...] | None = None
 
-    @property
-    def is_gone(self) -> bool:
-        """Whether the write took away the last thing that held a deleted object.
 
-        Source: apiserver pkg/registry/generic/registry/store.go ShouldDeleteDuringUpdate.
-        """
-        is_held = self.finalizers or self.deletionGracePeriodSeconds
-        return self.deletionTimestamp is not None and not is_held
+class _NamespaceSpec(msgspec.Struct, gc=False, frozen=True):
+    finalizers: tuple[str, ...] | None = None
 
 
 class _Answer(msgspec.Struct, gc=False, frozen=True):
     kind: str = ""
+    apiVersion: str = ""
     metadata: _AnswerMetadata = _AnswerMetadata()
+    spec: msgspec.Raw = msgspec.Raw(b"{}")
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the write took away the last thing that held a deleted object.
+
+        Source: apiserver pkg/registry/generic/registry/store.go ShouldDeleteDuringUpdate, and
+        kubernetes pkg/registry/core/namespace/storage for what holds a namespace besides.
+        """
+        found = self.metadata
+        if found.deletionTimestamp is None or found.finalizers or found.deletionGracePeriodSeconds:
+            return False
+        if (self.apiVersion, self.kind) == ("v1", "Namespace"):
+            return not msgspec.json.decode(self.spec, type=_NamespaceSpec).finalizers
+        return True
