@@ -19,7 +19,7 @@ from arubeki.node.runtimes.base import Runtime
 
 
 class Machines:
-    """Makes, starts, stops and starts again the nodes; each has a runtime of its own."""
+    """Makes, starts, stops and starts again the nodes; one runtime serves them all."""
 
     def __init__(self, options: Options, client_for: Callable[[User], Client]) -> None:
         self.nodes: dict[str, Node] = {}
@@ -30,21 +30,21 @@ class Machines:
         self._options = options
         self._client_for = client_for
         self._temporary: Path | None = None
-        self._runtimes: dict[str, Runtime] = {}
+        self._runtime: Runtime | None = None
         self._machines: dict[str, Machine] = {}
 
     async def start(self) -> None:
         """Choose the runtime and start every node."""
         if not self._options.nodes:
             return
-        self.runtime, self.runtime_reason = await self._chosen()
+        self._runtime = await self._chosen()
+        self.runtime = self._runtime.name
         root = self._root()
         for number in range(1, self._options.nodes + 1):
             name = f"node-{number}"
-            runtime = self._runtimes[name] = make_runtime(self.runtime, self._options)
             self._machines[name] = Machine(
                 name=name,
-                runtime=runtime,
+                runtime=self._runtime,
                 block=self._block(number),
                 directory=root / name,
                 capacity=Capacity.of_machine(),
@@ -78,8 +78,8 @@ class Machines:
         for node in self.nodes.values():
             await node.stop()
         self.nodes.clear()
-        for runtime in self._runtimes.values():
-            await runtime.close()
+        if self._runtime is not None:
+            await self._runtime.close()
         for machine in self._machines.values():
             machine.block.close()
         if self._temporary is not None:
@@ -100,15 +100,18 @@ class Machines:
             waiting.append("not all nodes have been started")
         return "; ".join(waiting)
 
-    async def _chosen(self) -> tuple[str, str]:
+    async def _chosen(self) -> Runtime:
+        """Return the runtime that was asked for, or the best that works. Raises: ConfigError."""
         asked = self._options.runtime
+        found = make_runtime("sandbox" if asked == "auto" else asked, self._options)
+        reason = await found.probe()
+        if not reason:
+            return found
+        await found.close()
         if asked != "auto":
-            reason = await make_runtime(asked, self._options).probe()
-            if reason:
-                raise ConfigError(f"the runtime {asked} does not work here: {reason}")
-            return asked, ""
-        reason = await make_runtime("sandbox", self._options).probe()
-        return ("plain", reason) if reason else ("sandbox", "")
+            raise ConfigError(f"the runtime {asked} does not work here: {reason}")
+        self.runtime_reason = reason
+        return make_runtime("plain", self._options)
 
     def _root(self) -> Path:
         directory = self._options.directory
