@@ -251,3 +251,17 @@ def test_a_deletion_and_an_update_at_once_both_hold() -> None:
             await world.patch(f"{CONFIG_MAPS}/a", {"metadata": {"finalizers": []}})
 
     run(test)
+
+
+def test_options_may_be_protobuf() -> None:
+    # DeleteOptions{gracePeriodSeconds: 5} of a typed Go client for apps/v1.
+    kind = b"\x0a\x07apps/v1\x12\x0dDeleteOptions"
+    body = b"k8s\0\x0a" + bytes([len(kind)]) + kind + b"\x12\x02\x08\x05"
+    headers = {"content-type": "application/vnd.kubernetes.protobuf"}
+
+    async def test(world: World) -> None:
+        await world.json("POST", PODS, pod("p", nodeName="n1"))
+        going = await world.json("DELETE", f"{PODS}/p", body, headers=headers)
+        assert going["metadata"]["deletionGracePeriodSeconds"] == 5
+
+    run(test)

@@ -12,6 +12,7 @@ from typing import Any
 from arubeki import clock
 from arubeki.api import fields
 from arubeki.api.fields import FieldError
+from arubeki.api.objects import GVK
 from arubeki.errors import BadRequest, NotFound, RevisionMismatch, ServerTimeout
 from arubeki.net.message import Response
 from arubeki.server import decoding, failures, wire
@@ -76,7 +77,7 @@ def _body_options(call: Call) -> dict[str, Any]:
     if media_type == decoding.PROTOBUF:
         from arubeki.api import protobuf
 
-        value: Any = protobuf.decode(body)
+        value: Any = protobuf.decode(body, GVK("", "v1", "DeleteOptions"))
     elif media_type == decoding.YAML:
         value = decoding.load_yaml(body, "DeleteOptions")
     else:
