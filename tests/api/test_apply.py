@@ -348,3 +348,32 @@ def test_an_empty_map_that_others_filled_is_read_back_empty():
     mine = apply(None, intent({"map": {}}, labels={}), schema=ROOT)
     theirs = apply(mine, intent({"map": {"k": {"v": 1}}}, labels={"a": "b"}), "b", schema=ROOT)
     assert extract(theirs, "me") == intent({"map": {}}, labels={})
+
+
+def test_metadata_stays_when_its_last_owned_field_is_dropped():
+    live = stored(apply(None, deployment()))
+    wanted = deployment()
+    del wanted["metadata"]["labels"]
+    after = apply(live, wanted)
+    assert after["metadata"].keys() == {"name", "namespace", "uid", "managedFields"}
+
+
+def test_a_field_of_an_item_that_nobody_owns_goes_with_its_applier():
+    # Recorded from managedfields v0.34.1: that another owns the same field does not keep it,
+    # because the item around it is nobody's.
+    live = stored(intent({"n": 1, "items": [{"name": "x", "v": 1}]}))
+    said = {"f:spec": {"f:items": {'k:{"name":"x"}': {"f:v": {}}}}}
+    live["metadata"]["managedFields"] = [
+        {
+            "manager": manager,
+            "operation": operation,
+            "apiVersion": "g/v1",
+            "time": "2026-01-01T00:00:00Z",
+            "fieldsType": "FieldsV1",
+            "fieldsV1": said,
+        }
+        for manager, operation in (("me", "Apply"), ("other", "Update"))
+    ]
+    after = apply(live, intent(), schema=ROOT)
+    assert after["spec"] == {"n": 1, "items": [{"name": "x"}]}
+    assert "managedFields" not in after["metadata"]

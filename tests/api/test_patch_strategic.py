@@ -202,3 +202,20 @@ def test_any_patch_gives_an_object_or_an_error_and_leaves_its_arguments(patch):
     else:
         assert "$" not in json.dumps(after)
     assert (doc, patch) == before
+
+
+def test_new_items_take_the_room_of_deleted_ones():
+    # Recorded from strategicpatch v0.34.1: what the order does not name stays before them.
+    doc = pod(imagePullSecrets=[{"name": "d"}, {"name": "c"}])
+    patch = {
+        "spec": {
+            "imagePullSecrets": [
+                {"name": "d", "$patch": "delete"},
+                {"name": "x"},
+                {"name": "b"},
+            ],
+            "$setElementOrder/imagePullSecrets": [{"name": "x"}, {"name": "b"}],
+        }
+    }
+    after = strategic_merge(doc, patch, POD)
+    assert after["spec"]["imagePullSecrets"] == [{"name": "c"}, {"name": "x"}, {"name": "b"}]

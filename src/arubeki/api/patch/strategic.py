@@ -255,7 +255,6 @@ def _in_order(merged: list[Any], order: list[Any], live: list[Any], key: str) ->
     ours = [item for item in merged if _identity(item, key) in asked]
     theirs = [item for item in merged if _identity(item, key) not in asked]
     ours.sort(key=lambda item: asked[_identity(item, key)])
-    theirs.sort(key=lambda item: known.get(_identity(item, key), -1))
     result = []
     for item in ours:
         place = known.get(_identity(item, key), -1)
