@@ -168,6 +168,9 @@ class HttpsTransport:
             timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS),
             headers={"user-agent": "arubeki", "accept-encoding": "identity"},
         )
+        # aiohttp would repeat PUT and DELETE too, and then a write that had succeeded would be told
+        # as a Conflict or NotFound. There is no public way to say so; a test notices if it goes.
+        session._retry_connection = False
         if old is not None:
             await old.close()
         return session

@@ -13,7 +13,7 @@ from arubeki.api.objects import Kind
 from arubeki.client.answers import error_of, expired, page_of, watch_lines
 from arubeki.client.options import query_text, selection
 from arubeki.client.requests import ACCEPT_JSON, Document, Requests, decoded, kind_of, named
-from arubeki.errors import Expired
+from arubeki.errors import ApiError, Expired
 from arubeki.kinds.base import Dynamic, Object
 
 T = TypeVar("T", bound="Object | Dynamic")
@@ -91,7 +91,9 @@ class Reading(Requests):
         items: builtins.list[msgspec.Raw] = []
         token = ""
         while True:
-            query = query_text(limit=limit, **{"continue": token}, **selection(labels, fields))
+            query = query_text(
+                limit=limit or None, **{"continue": token}, **selection(labels, fields)
+            )
             try:
                 page = page_of(await self.request("GET", path, query=query))
             except Expired:
@@ -100,9 +102,11 @@ class Reading(Requests):
                 items, token, limit = [], "", 0
                 continue
             items += page.items or ()
-            token = page.metadata.continue_ or ""
+            before, token = token, page.metadata.continue_ or ""
             if not token:
                 return items, page.metadata.resourceVersion or ""
+            if token == before:
+                raise ApiError(f"{path}: the server's list leads from a page to the same page")
 
     async def watch_raw(
         self,

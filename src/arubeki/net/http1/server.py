@@ -4,6 +4,7 @@ Between the halves: [client > **sockets** > server].
 """
 
 import asyncio
+import contextlib
 import socket
 import ssl
 
@@ -54,6 +55,9 @@ class Server:
         if tasks:
             await asyncio.wait(tasks, timeout=_SHUTDOWN_SECONDS)
         self._timer.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SHUTDOWN_SECONDS):
+                await self._listener.wait_closed()
 
     async def _emptied(self, seconds: float) -> None:
         """Wait until no connection is left, for as long as `seconds`."""
