@@ -24,8 +24,8 @@ demo: setup            ## two nodes, the MarkdownView example, every step shown
 test: setup            ## everything that can be checked in minutes
 	@$(RUN) -m pytest -q -n 2 --dist loadscope
 
-test-all:              ## the same on every interpreter at hand
-	@$(PYTHON) tools/interpreters.py
+test-all: setup        ## the same on every interpreter at hand
+	@$(RUN) tools/interpreters.py
 
 durability: setup      ## fifty kills under load, instead of the ten of `make test`
 	@ARUBEKI_KILLS=50 $(RUN) -m pytest -q tests/cluster/test_durability.py
