@@ -49,7 +49,7 @@ def test_a_new_object_is_owned_as_far_as_it_was_said():
 
 
 def test_a_created_object_is_owned_by_its_creator_in_kubernetes_form():
-    live = update(None, deployment(), manager="kubectl-create")
+    live = update(None, deployment(strategy={"type": "Recreate"}), manager="kubectl-create")
     # Source: the same create through managedfields.NewDefaultFieldManager, v0.34.1: structs that
     # Go always has are no members, maps and optional lists are.
     (entry,) = live["metadata"]["managedFields"]
@@ -57,6 +57,7 @@ def test_a_created_object_is_owned_by_its_creator_in_kubernetes_form():
     assert entry["fieldsV1"]["f:metadata"] == {"f:labels": {".": {}, "f:app": {}}}
     spec = entry["fieldsV1"]["f:spec"]
     assert "." not in spec
+    assert spec["f:strategy"] == {"f:type": {}}
     assert spec["f:template"] == {
         "f:metadata": {"f:labels": {".": {}, "f:app": {}}},
         "f:spec": {
