@@ -56,7 +56,8 @@ def tested(name: str, python: Path, arguments: list[str]) -> bool:
         "UV_PROJECT_ENVIRONMENT": f".venv-{name}",
         "UV_PYTHON_DOWNLOADS": "never",
     }
-    uv = ROOT / ".venv" / "bin" / "uv"
+    own = ROOT / ".venv" / "bin" / "uv"
+    uv = own if own.exists() else "uv"
     sync = [uv, "sync", "--quiet", "--frozen", "--all-extras", "--python", python]
     if subprocess.run(sync, cwd=ROOT, env=environment, check=False).returncode:
         return False
