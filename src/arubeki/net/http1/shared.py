@@ -5,15 +5,26 @@ Between the halves: [client > **sockets** > server].
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from arubeki import clock
 from arubeki.net.http1.head import http_date, status_line
 from arubeki.net.http1.limits import Limits
 from arubeki.net.message import Handler
 
-if TYPE_CHECKING:
-    from arubeki.net.http1.connection import Connection
+
+class Open(Protocol):
+    """An open connection, as its server sees it."""
+
+    transport: asyncio.Transport
+    task: asyncio.Task[Any] | None
+    deadline: float
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+
+    def finish(self) -> None:
+        """End what is without an end, let the rest finish, take nothing new."""
 
 
 @dataclass(slots=True)
@@ -24,7 +35,7 @@ class Shared:
     limits: Limits
     loop: asyncio.AbstractEventLoop
     is_tls: bool
-    connections: "set[Connection]" = field(default_factory=set)
+    connections: set[Open] = field(default_factory=set)
     is_closing: bool = False
     names: dict[bytes, str] = field(default_factory=dict)
     """Header names as peers spell them, in lower case; `Reader` bounds it."""

@@ -7,12 +7,22 @@ buffer, whose size `pending_bytes` tells, and whoever writes decides how much la
 Between the halves: [client > **sockets** > server].
 """
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import Protocol
 
 from arubeki.net.message import Chunk
 
-if TYPE_CHECKING:
-    from arubeki.net.http1.connection import Connection
+
+class Line(Protocol):
+    """What a sink needs of its connection."""
+
+    transport: asyncio.Transport
+
+    def end_stream(self) -> None:
+        """End the stream in good order."""
+
+    async def drained(self) -> None:
+        """Wait until the peer has caught up, or is gone."""
 
 
 class SocketSink:
@@ -20,8 +30,8 @@ class SocketSink:
 
     __slots__ = ("_connection",)
 
-    def __init__(self, connection: "Connection") -> None:
-        self._connection: Connection | None = connection
+    def __init__(self, connection: Line) -> None:
+        self._connection: Line | None = connection
 
     def write(self, chunk: Chunk) -> None:
         """Send a piece. An empty one is dropped: as a chunk it would end the stream."""
