@@ -285,3 +285,22 @@ def test_people_get_indented_answers() -> None:
                 assert b'\n  "kind": ' in answer.content()
 
     run(test)
+
+
+def test_a_long_table_is_whole() -> None:
+    async def test(world: World) -> None:
+        for index in range(250):
+            await world.json("POST", CONFIG_MAPS, config_map(f"c{index:03}"))
+        accept = {"accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+        table = await world.json("GET", CONFIG_MAPS, headers=accept)
+        assert [row["cells"][0] for row in table["rows"]] == [f"c{i:03}" for i in range(250)]
+        page = await world.json("GET", CONFIG_MAPS, headers=accept, limit=120)
+        assert len(page["rows"]) == 120
+        assert page["metadata"]["remainingItemCount"] == 130
+        bare = await world.json("GET", CONFIG_MAPS, headers=accept, includeObject="None", limit=1)
+        assert "object" not in bare["rows"][0]
+        empty = await world.json("GET", PODS, headers=accept)
+        assert empty["rows"] == []
+        assert empty["columnDefinitions"]
+
+    run(test)

@@ -25,10 +25,6 @@ class NamespaceStrategy(Strategy):
 
     def reset(self, resource: Resource, new: Object, old: Object | None, subresource: str) -> None:
         """Only `finalize` writes the finalizers of the spec."""
-        metadata = new["metadata"]
-        labels = metadata.get("labels")
-        if metadata.get("name"):
-            metadata["labels"] = {**(labels or {}), NAME_LABEL: metadata["name"]}
         if old is not None and subresource == "finalize":
             new["status"] = old.get("status", {})
             return
@@ -47,6 +43,9 @@ class NamespaceStrategy(Strategy):
                 finalizers.append("kubernetes")
             new["spec"] = {"finalizers": finalizers}
             new["status"] = {"phase": "Active"}
+            # Defaulting could not do it where the name was drawn only now.
+            metadata = new["metadata"]
+            metadata.setdefault("labels", {})[NAME_LABEL] = metadata.get("name", "")
 
     def check_deletable(self, resource: Resource, obj: Object) -> None:
         """Those that the cluster itself lives in stay."""

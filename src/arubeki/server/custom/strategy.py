@@ -60,18 +60,6 @@ class DefinitionStrategy(Strategy):
     def __init__(self, taken: Taken) -> None:
         self._taken = taken
 
-    def reset(self, resource: Resource, new: Object, old: Object | None, subresource: str) -> None:
-        """Fill in the names that follow from others."""
-        super().reset(resource, new, old, subresource)
-        spec = new.get("spec")
-        if subresource or not isinstance(spec, dict):
-            return
-        names = spec.get("names")
-        if isinstance(names, dict) and names.get("kind"):
-            names.setdefault("singular", names["kind"].lower())
-            names.setdefault("listKind", f"{names['kind']}List")
-        spec.setdefault("conversion", {"strategy": "None"})
-
     async def admit(
         self, resource: Resource, new: Object, old: Object | None, subresource: str
     ) -> None:
