@@ -271,6 +271,57 @@ def test_no_mount_and_no_file_is_left(world: World, volume: Path) -> None:
     assert Path("/proc/self/mountinfo").read_text() == before
 
 
+def test_the_new_root_is_not_seen_inside_itself(world: World, volume: Path) -> None:
+    async def main() -> None:
+        async with world:
+            text = await world.output("cat", "/proc/self/mountinfo")
+            assert str(world.pod.directory / "root") not in text
+
+    asyncio.run(main())
+
+
+SHARED = """
+import asyncio, os, sys
+from pathlib import Path
+from arubeki.node.runtimes.base import Command, Mount, PodSandbox
+from arubeki.node.runtimes.keeper import namespaces
+from arubeki.node.runtimes.sandbox import SandboxRuntime
+
+MS_SHARED = 1 << 20
+
+async def main():
+    runtime, directory = SandboxRuntime(), Path(sys.argv[1])
+    pod = PodSandbox("u", "d", "p", directory / "pod", hostname="web-0")
+    await runtime.create(pod)
+    before = Path("/proc/self/mountinfo").read_text()
+    mounts = (Mount("/etc/arubeki-x", directory),)
+    command = Command("main", ("sleep", "1000"), {}, directory / "log", mounts=mounts)
+    await runtime.start(pod, command)
+    assert "shared:" in before
+    assert Path("/proc/self/mountinfo").read_text() == before
+    await runtime.remove(pod)
+    await runtime.close()
+
+libc, user, group = namespaces.Libc(), os.getuid(), os.getgid()
+rootless = user != 0
+libc.unshare(namespaces.CLONE_NEWNS | (namespaces.CLONE_NEWUSER if rootless else 0))
+if rootless:
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+    Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+libc.mount(None, "/", None, namespaces.MS_REC | MS_SHARED)
+asyncio.run(main())
+"""
+
+
+def test_where_mounts_are_shared_none_gets_out(tmp_path: Path) -> None:
+    """As under systemd, which shares the root's mounts with all namespaces made from it."""
+    done = subprocess.run(
+        [sys.executable, "-c", SHARED, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_container_starts_soon(world: World) -> None:
     async def main() -> None:
         async with world:

@@ -64,7 +64,7 @@ class ServiceProxy:
         What could not be bound is tried again with every call.
         """
         for place in [one for one in self._listeners if one not in desired]:
-            await self._listeners.pop(place).close()
+            self._listeners.pop(place).close()
         for place, backends in desired.items():
             listener = self._listeners.get(place)
             if listener is None:
@@ -77,7 +77,7 @@ class ServiceProxy:
         listeners = list(self._listeners.values())
         self._listeners.clear()
         for listener in listeners:
-            await listener.close()
+            listener.close()
             listener.cut()
         await asyncio.sleep(0)
 
@@ -108,19 +108,17 @@ class _Listener:
             )
         elif not backends.endpoints and self._server is not None:
             # A socket that listens cannot stop to: another one, bound only, keeps the place.
-            await self.close()
+            self.close()
             assert self.listening.actual is not None
             self._bound, moved = _bind(self.listening.actual, move=False)
             if moved.actual is None:
                 self.listening = Listening(self._asked, None, moved.reason)
 
-    async def close(self) -> None:
-        """Stop listening; the place is free when this returns."""
+    def close(self) -> None:
+        """Stop listening."""
         server, self._server = self._server, None
         if server is not None:
             server.close()
-            for _ in range(3):  # uvloop closes sockets a turn later
-                await asyncio.sleep(0)
         if self._bound is not None:
             self._bound.close()
             self._bound = None
