@@ -100,9 +100,9 @@ def test_who_may_not_is_told_so_in_kubernetes_words() -> None:
 
 def test_impersonation_is_refused_not_ignored() -> None:
     async def test(world: World) -> None:
-        headers = {"impersonate-user": "somebody"}
-        status = await world.fails(501, "GET", CONFIG_MAPS, headers=headers)
-        assert status["reason"] == "NotServed"
+        for name in ("impersonate-user", "impersonate-group", "impersonate-extra-scopes"):
+            status = await world.fails(501, "GET", CONFIG_MAPS, headers={name: "somebody"})
+            assert status["reason"] == "NotServed"
 
     run(test)
 

@@ -241,6 +241,32 @@ def test_a_watcher_that_takes_nothing_is_cut_off() -> None:
     run(test)
 
 
+def test_who_missed_a_change_is_cut_off_and_nobody_else(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from arubeki.server import table
+
+    def broken(*args: object, **more: object) -> None:
+        raise RuntimeError("no such column")
+
+    async def test(world: World) -> None:
+        accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
+        first = await _watch_as(world, accept)
+        plain = await world.watch(CONFIG_MAPS)
+        monkeypatch.setattr(table, "render", broken)
+        await world.json("POST", CONFIG_MAPS, config_map("a"))
+        assert await plain.seen() == [("ADDED", "a")]
+        assert first.reader.is_aborted
+        for index in range(250):
+            await world.json("POST", CONFIG_MAPS, config_map(f"c{index}"))
+        long = await _watch_as(world, accept)
+        await plain.events()
+        assert long.reader.is_aborted
+
+    run(test)
+    assert "no such column" in caplog.text
+
+
 def test_a_closed_watch_costs_nothing_more() -> None:
     async def test(world: World) -> None:
         watch = await world.watch(CONFIG_MAPS)

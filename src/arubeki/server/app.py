@@ -163,7 +163,7 @@ class App:
             if probe is not None:
                 return probe
         user = self._access.user_of(request)
-        if "impersonate-user" in request.headers:
+        if any(name.startswith("impersonate-") for name in request.headers):
             raise NotServed("impersonation is not served by this server")
         if not self._started:
             raise ServiceUnavailable(

@@ -66,14 +66,6 @@ def no_such_path() -> errors.NotFound:
     return errors.NotFound("the server could not find the requested resource")
 
 
-def no_such_verb(resource: Resource, verb: str) -> errors.MethodNotAllowed:
-    """The resource is served, but not so."""
-    return errors.MethodNotAllowed(
-        f'{verb} is not supported on resources of kind "{resource.qualified}"',
-        details=details_of(resource),
-    )
-
-
 def method_not_allowed() -> errors.MethodNotAllowed:
     """The path is served, but not by this method."""
     return errors.MethodNotAllowed(

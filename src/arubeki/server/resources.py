@@ -191,11 +191,6 @@ class Registry:
         """Return every resource and version, in the order of registration."""
         return list(self._by_path.values())
 
-    def of_group(self, group: str, plural: str) -> list[Resource]:
-        """Return the served versions of a resource, the preferred one first."""
-        found = [one for one in self.all() if one.group == group and one.plural == plural]
-        return sorted(found, key=lambda one: version_rank(one.version))
-
     def groups(self) -> dict[str, list[str]]:
         """Return the groups with their versions, the preferred one first; core ("") included."""
         found: dict[str, list[str]] = {}

@@ -81,8 +81,3 @@ async def table_parts(
 def _revision(value: bytes) -> str:
     metadata = wire.decode_json(wire.raw_metadata(value))
     return str(metadata.get("resourceVersion", ""))
-
-
-def check_acceptable(call: Call) -> Form:
-    """Return the form asked for, before anything is written. Raises: NotAcceptable."""
-    return negotiate(call.header("accept"))

@@ -8,6 +8,7 @@ On the ring: [storage > **watch** > informer].
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ from arubeki.server.negotiation import TABLE
 from arubeki.server.watch.hub import Filter, Hub, Hubs, Watcher
 from arubeki.server.watch.views import Event, View, error_event
 from arubeki.storage.base import Entry
+
+_log = logging.getLogger("arubeki.server.watch")
 
 PORTION_EVENTS = 200
 """Events between two looks at the peer's back-pressure."""
@@ -108,6 +111,14 @@ class Feed:
         return True
 
     async def _send_slowly(self, plan: Plan, sink: Sink) -> None:
+        try:
+            await self._send_portions(plan, sink)
+        except Exception:
+            _log.exception("watch of %s", plan.filter.prefix)
+            sink.abort()
+        self._task = None
+
+    async def _send_portions(self, plan: Plan, sink: Sink) -> None:
         entries, plan.initial = plan.initial, ()
         for start in range(0, len(entries), PORTION_EVENTS):
             portion = entries[start : start + PORTION_EVENTS]
@@ -122,7 +133,6 @@ class Feed:
             self._write(plan, sink, plan.filter.events(changes))
             plan.after = changes[-1].revision
             await self._drain(sink)
-        self._task = None
 
     async def _drain(self, sink: Sink) -> None:
         await sink.drain()

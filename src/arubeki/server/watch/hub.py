@@ -9,6 +9,7 @@ On the ring: [storage > **watch** > informer].
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 from arubeki.net.message import Chunk, Sink
@@ -16,6 +17,8 @@ from arubeki.server.meta import Projection, Selection
 from arubeki.server.watch.views import Event, View
 from arubeki.server.wire import stamp
 from arubeki.storage.base import Change, Entry, Storage, Watch
+
+_log = logging.getLogger("arubeki.server.watch")
 
 PENDING_LIMIT_BYTES = 16 * 1024 * 1024
 """What a watcher may leave untaken before it is cut off."""
@@ -180,7 +183,17 @@ class Hub:
         if self._pending:
             changes, self._pending = self._pending, []
             for channel in list(self._channels.values()):
-                channel.deliver(changes)
+                try:
+                    channel.deliver(changes)
+                except Exception:
+                    # Whoever has missed a change must notice, and nobody else must suffer.
+                    _log.exception("watch of %s", self._prefix)
+                    self._cut_off(channel)
+
+    def _cut_off(self, channel: Channel) -> None:
+        for watcher in list(channel.watchers):
+            self.leave(watcher)
+            watcher.sink.abort()
 
     def watchers(self) -> list[Watcher]:
         """Return everybody."""
