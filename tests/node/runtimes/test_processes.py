@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -357,3 +358,54 @@ def test_a_container_that_its_server_let_go_of_ends(world: World) -> None:
             assert (await container.wait()).code == 137
 
     asyncio.run(main())
+
+
+def test_the_environment_may_be_large_and_hold_any_bytes(world: World) -> None:
+    async def main() -> None:
+        async with world:
+            odd = b"\xff\xfe \x80".decode("utf-8", "surrogateescape")
+            large = "x" * 100_000
+            text = await world.output(
+                "sh",
+                "-c",
+                'printf %s "$ODD" | od -An -tx1; echo ${#LARGE}',
+                environment={"ODD": odd, "LARGE": large},
+            )
+            assert text.split() == ["ff", "fe", "20", "80", "100000"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("environment", "reason"),
+    [({"A": "x" * 3_000_000}, "argument list too long"), ({"A": "a\0b"}, "null byte")],
+)
+def test_an_impossible_environment_says_why(
+    world: World, environment: dict[str, str], reason: str
+) -> None:
+    async def main() -> None:
+        async with world:
+            with pytest.raises(StartError, match=reason):
+                await world.runtime.start(world.pod, world.command("true", environment=environment))
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_no_descriptor_left_is_a_failed_start(world: World, run) -> None:
+    async def main() -> None:
+        async with world:
+            await world.output("true")
+            limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+            used = max(map(int, os.listdir("/proc/self/fd")))
+            for room in range(8):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (used + room, limits[1]))
+                try:
+                    await world.runtime.start(world.pod, world.command("sleep", "1000"))
+                except StartError as error:
+                    assert "Too many open files" in str(error)
+                finally:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            assert await world.output("echo", "fine") == "fine\n"
+
+    run(main())

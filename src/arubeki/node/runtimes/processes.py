@@ -90,7 +90,17 @@ class Keeper:
         with theirs:
             # From the loop's own thread: the keeper dies with the thread that started it.
             self._process = subprocess.Popen(  # noqa: ASYNC220  (3 ms, once)
-                [sys.executable, "-I", "-S", "-c", _BOOT, str(package), str(os.getpid())],
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    "-X",
+                    "utf8",
+                    "-c",
+                    _BOOT,
+                    str(package),
+                    str(os.getpid()),
+                ],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
