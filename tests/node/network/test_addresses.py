@@ -1,5 +1,6 @@
 """Which loopback addresses belong to whom."""
 
+import os
 import subprocess
 import sys
 
@@ -8,8 +9,10 @@ import pytest
 from arubeki.node.network import Block, NoAddressLeft, PodAddresses, claim
 from arubeki.node.network import addresses as module
 
-# Far from what clusters use, so that one that runs here is not disturbed.
-FIRST, LAST = 220, 223
+# Far from what clusters use, so that one that runs here is not disturbed; each of several test
+# processes has its own.
+FIRST = 180 + 4 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 18)
+LAST = FIRST + 3
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127/8")
 
