@@ -85,6 +85,26 @@ def identical(left: Any, right: Any) -> bool:
     return sort(left) == sort(right)
 
 
+DEPTH_LIMIT = 500
+"""The deepest nesting of an object that patches may make; bodies are bounded far below."""
+
+
+def is_too_deep(value: Any, limit: int = DEPTH_LIMIT) -> bool:
+    """Whether a value is nested deeper than `limit`. Walks level by level, so that it cannot fail."""
+    level = [value]
+    for _ in range(limit):
+        level = [
+            child
+            for one in level
+            if isinstance(one, dict | list)
+            for child in (one.values() if isinstance(one, dict) else one)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
 def controller_of(obj: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the owner reference whose `controller` is true, None when nothing controls `obj`.
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from arubeki.api.fields import FieldError, invalid
-from arubeki.api.objects import identical
+from arubeki.api.objects import identical, is_too_deep
 from arubeki.api.patch.faults import json_kind, nesting_bounded, rejected
 from arubeki.errors import BadRequest, RequestEntityTooLarge
 
@@ -44,7 +44,8 @@ def json_patch(doc: dict[str, Any], ops: Any) -> dict[str, Any]:
         for operation in operations:
             perform.get(operation.get("op") or "", document.unknown)(operation)
         # A few copies into themselves nest without bound; what cannot be written is refused here.
-        msgspec.json.encode(document.root)
+        if is_too_deep(document.root):
+            raise BadRequest("the object is nested too deeply")
     if not isinstance(document.root, dict):
         detail = (
             f"json: cannot unmarshal {json_kind(document.root)}"
