@@ -109,7 +109,11 @@ def test_nothing_outlives(kind: str, victim: str, tmp_path: Path) -> None:
         server.kill()
         server.wait()
         server.stdout.close()
-        wait_for(lambda: not running(f"sleep\0{marker}"), 5, "processes outlive the end")
+        try:
+            wait_for(lambda: not running(f"sleep\0{marker}"), 5, "processes outlive the end")
+        finally:
+            for pid in running(f"sleep\0{marker}"):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_the_keeper_needs_the_standard_library_alone() -> None:
