@@ -79,6 +79,10 @@ class ApiError(ArubekiError):
         causes: Sequence[Mapping[str, str]] = self.details.get("causes", ())
         return causes
 
+    def has_cause(self, reason: str) -> bool:
+        """Whether one of the causes has this reason, for example `NamespaceTerminating`."""
+        return any(cause.get("reason") == reason for cause in self.causes)
+
     @property
     def retry_after_seconds(self) -> int:
         """How long the server asks to wait before another try; 0 when it does not say."""

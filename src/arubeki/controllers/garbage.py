@@ -8,20 +8,23 @@ Three things can happen to the dependents of an object that is deleted:
 - orphan: the finalizer `orphan` holds the owner until the references of its dependents are removed.
 
 An object with several owners stays while one of them does, and only loses its dead references. So
-every kind must be watched, custom ones too as they come; only metadata is kept. An owner that the
-cache does not know is asked for at the server before anything is deleted on its account.
+every kind must be watched, custom ones too as they come and go; only metadata is kept. An owner that
+the cache does not know is asked for at the server before anything is deleted on its account.
 
 On the ring: [informer > workqueue > **reconcile** > client].
 Source: kubernetes pkg/controller/garbagecollector.
 """
 
+import asyncio
+import contextlib
+from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, NamedTuple, cast
 
 import msgspec
 
 from arubeki.api.objects import Kind
-from arubeki.errors import ArubekiError, Conflict, NotFound, Terminal
+from arubeki.errors import Conflict, NotFound, Terminal
 from arubeki.kinds import apiextensions_v1 as apiextensions
 from arubeki.kinds.base import Object
 from arubeki.kinds.meta_v1 import OwnerReference
@@ -33,12 +36,12 @@ from arubeki.runtime.session import Session
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 PAUSE_SECONDS = 0.05
+PATIENCE_SECONDS = 10.0
+"""How long all wait for a kind's first list; one that takes longer holds up nobody any more."""
+GONE_LIMIT = 10_000
+"""How many objects of kinds that are no longer served are remembered as gone."""
 _IGNORED = {("", "events"), ("events.k8s.io", "events")}
 """Events have no owners and are many. Source: garbagecollector/graph_builder.go."""
-
-
-class Unresolvable(ArubekiError):
-    """An owner is of a kind that is not served, so whether it lives cannot be known; try later."""
 
 
 class Node(NamedTuple):
@@ -57,6 +60,10 @@ class Node(NamedTuple):
 KINDS = Node()
 
 
+class _Unserved(Exception):
+    """An owner is of a kind that is not served, so whether it lives cannot be known yet."""
+
+
 def controller() -> Controller[Node]:
     """Return the controller."""
     return Collector().controller
@@ -70,6 +77,11 @@ class Collector:
             "generic-garbage-collector", self.reconcile, workers=10
         )
         self._metadata: dict[tuple[str, str], type[Object]] = {}
+        self._custom: set[str] = set()
+        # Who has an owner of a kind (group, kind) that is not served: looked at again when it is.
+        self._waiting: defaultdict[tuple[str, str], set[Node]] = defaultdict(set)
+        self._gone: OrderedDict[str, None] = OrderedDict()
+        self._given_up: set[Any] = set()
         self.controller.watch(apiextensions.CustomResourceDefinition, lambda _: (KINDS,))
         self.controller.source(_once)
 
@@ -78,8 +90,7 @@ class Collector:
         if key == KINDS:
             await self._learn(session)
             return None
-        if self.controller.unsynced:
-            return Again(PAUSE_SECONDS)  # without all dependents no owner may be let go
+        await self._all_known()
         cls = self._metadata.get((key.group, key.plural))
         one = None if cls is None else await session.get(cls, key.name, key.namespace)
         if one is None:
@@ -87,44 +98,83 @@ class Collector:
         try:
             if one.deleting:
                 if ORPHAN in one.finalizers:
-                    return await self._orphan(one, session)
-                if FOREGROUND in one.finalizers:
-                    return await self._foreground(one, session)
+                    await self._orphan(one, session)
+                elif FOREGROUND in one.finalizers:
+                    await self._foreground(one, session)
                 return None
             await self._judge(one, session)
+        except _Unserved as missing:
+            group, kind = missing.args
+            self._waiting[group, kind].add(key)
         except (NotFound, Conflict):
             # Gone, or not what the cache said: the watch tells, and then it is judged anew.
             return Again(PAUSE_SECONDS)
         return None
 
+    async def _all_known(self) -> None:
+        """Wait for the first lists: who does not know all dependents would let an owner go early."""
+        missing = [one for one in self.controller.unsynced if one not in self._given_up]
+        if not missing:
+            return
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                for informer in missing:
+                    await informer.wait_synced()
+        except TimeoutError:
+            self._given_up.update(one for one in missing if not one.is_synced)
+
     # Which kinds there are.
 
     async def _learn(self, session: Session) -> None:
         """Watch every kind that can be deleted, and forget those that are no longer served."""
-        served: dict[tuple[str, str], Kind] = {}
+        served: dict[tuple[str, str], list[Kind]] = defaultdict(list)
         for one in await session.client.discovery.served(refresh=True):
             place = (one.kind.group, one.kind.plural)
             if {"delete", "list", "watch"} <= one.verbs and place not in _IGNORED:
-                served.setdefault(place, one.kind)
-        for place in self._metadata.keys() - served.keys():
-            self.controller.unwatch(self._metadata.pop(place))
-        for place, kind in served.items():
+                served[place].append(one.kind)
+        for place, cls in list(self._metadata.items()):
+            if cls.KIND not in served.get(place, ()):
+                del self._metadata[place]
+                await self._forget(cls, session)
+        for place, kinds in served.items():
             if place not in self._metadata:
-                cls = cast("type[Object]", type(kind.kind, (Object,), {"KIND": kind}))
+                # Any of its versions will do: the metadata is the same in all.
+                cls = cast("type[Object]", type(kinds[0].kind, (Object,), {"KIND": kinds[0]}))
                 self._metadata[place] = cls
-                self._watch(cls, kind)
+                self._watch(cls, kinds[0])
+                if await _is_defined(kinds[0], session):
+                    self._custom.add(f"{kinds[0].plural}.{kinds[0].group}")
+                for key in self._waiting.pop((kinds[0].group, kinds[0].kind), ()):
+                    self.controller.enqueue(key, f"{kinds[0].plural} are served now")
+
+    async def _forget(self, cls: type[Object], session: Session) -> None:
+        """Watch a kind no more. If its definition went, its objects did, whoever told of them."""
+        kind = cls.KIND
+        definition = f"{kind.plural}.{kind.group}"
+        if definition in self._custom and not await _is_defined(kind, session):
+            self._custom.discard(definition)
+            for one in self.controller.lookup.list(cls):
+                self._gone[one.uid] = None
+                for key in self._nodes(self.dependents(one.uid)):
+                    self.controller.enqueue(key, f"{kind.plural} are no longer served")
+            while len(self._gone) > GONE_LIMIT:
+                self._gone.popitem(last=False)
+        self.controller.unwatch(cls)
 
     def _watch(self, cls: type[Object], kind: Kind) -> None:
         def itself(one: Object) -> Iterable[Node]:
             yield Node(kind.group, kind.plural, one.namespace, one.name)
 
-        def relatives(one: Object) -> Iterable[Node]:
+        def dependents(one: Object) -> Iterable[Node]:
             yield from self._nodes(self.dependents(one.uid))
+
+        def owners(one: Object) -> Iterable[Node]:
             for reference in one.owners:
                 yield from self._owner_node(reference, one)
 
         self.controller.watch(cls, itself, predicates=(_is_relevant,))
-        self.controller.watch(cls, relatives, predicates=(_ends,))
+        self.controller.watch(cls, dependents, predicates=(_ends,))
+        self.controller.watch(cls, owners, predicates=(_lets_go,))
 
     def dependents(self, uid: str) -> Iterator[Object]:
         """Yield every object that names this uid among its owners."""
@@ -168,29 +218,32 @@ class Collector:
             else:
                 solid.append(reference)
         if solid:
-            gone = [*dead, *(ref for ref in waiting if ref.blockOwnerDeletion)]
+            # Also those that wait: they would wait for this object for ever.
+            gone = {ref.uid for ref in (*dead, *waiting)}
             if gone:
-                await self._drop(one, [ref.uid for ref in gone], session)
-            return
-        dependents = list(self.dependents(one.uid))
-        if waiting and dependents:
-            if any(each.deleting and FOREGROUND in each.finalizers for each in dependents):
-                # A circle: each would wait for the other. Nobody blocks then.
-                await self._unblock(one, session)
-            await session.delete(one, resource_version=False, propagation="Foreground")
+                await self._drop(one, gone, session)
             return
         policy = "Orphan" if ORPHAN in one.finalizers else "Background"
         if FOREGROUND in one.finalizers:
             policy = "Foreground"
-        await session.delete(one, propagation=policy)
+        dependents = list(self.dependents(one.uid))
+        if waiting and dependents:
+            policy = "Foreground"
+            if any(each.deleting and FOREGROUND in each.finalizers for each in dependents):
+                # Perhaps a circle, in which each would wait for the other. Nobody blocks then.
+                one = await self._unblock(one, session)
+        # Only as it was judged: it may have got a living owner in the meantime.
+        await session.delete(one, resource_version=True, propagation=policy)
 
     async def _owner(
         self, reference: OwnerReference, one: Object, session: Session
     ) -> Object | None:
-        """Return a living owner; None when it is gone. What cannot be known raises."""
+        """Return a living owner; None when it is gone. Raises: _Unserved, Terminal."""
+        if reference.uid in self._gone:
+            return None
         cls = self._class_of(reference)
         if cls is None:
-            raise Unresolvable(f"{reference.apiVersion} {reference.kind} is not served")
+            raise _Unserved(reference.apiVersion.rpartition("/")[0], reference.kind)
         if cls.KIND.namespaced and not one.namespace:
             message = (
                 f"ownerRef [{reference.apiVersion}/{reference.kind}, namespace: , "
@@ -208,7 +261,7 @@ class Collector:
 
     # As an owner.
 
-    async def _foreground(self, owner: Object, session: Session) -> Again | None:
+    async def _foreground(self, owner: Object, session: Session) -> None:
         """Delete the dependents that block, and let the owner go when they are gone."""
         blocking = [
             one
@@ -217,49 +270,42 @@ class Collector:
         ]
         if not blocking:
             await self._release(owner, FOREGROUND, session)
-            return None
         for one in self._nodes(one for one in blocking if not one.deleting):
             self.controller.enqueue(one, f"{owner.kind} {owner.name} is being deleted")
-        return None
 
-    async def _orphan(self, owner: Object, session: Session) -> Again | None:
+    async def _orphan(self, owner: Object, session: Session) -> None:
         """Take the owner from its dependents' references, then let it go."""
         for one in list(self.dependents(owner.uid)):
-            try:
-                await self._drop(one, [owner.uid], session)
-            except NotFound:
-                continue
+            with contextlib.suppress(NotFound):
+                await self._drop(one, {owner.uid}, session)
         await self._release(owner, ORPHAN, session)
-        return None
 
     async def _release(self, owner: Object, finalizer: str, session: Session) -> None:
         rest = [name for name in owner.finalizers if name != finalizer]
-        await self._patch(
-            owner,
-            {"finalizers": rest or None, "resourceVersion": owner.resource_version},
-            session,
-        )
+        await self._patch(owner, {"finalizers": rest or None}, session)
 
-    async def _drop(self, one: Object, uids: list[str], session: Session) -> None:
-        """Remove references; the revision makes sure that no other reference is lost."""
+    async def _drop(self, one: Object, uids: set[str], session: Session) -> None:
+        """Remove references."""
         rest = [msgspec.to_builtins(ref) for ref in one.owners if ref.uid not in uids]
-        await self._patch(
-            one,
-            {"ownerReferences": rest or None, "resourceVersion": one.resource_version},
-            session,
-        )
+        await self._patch(one, {"ownerReferences": rest or None}, session)
 
-    async def _unblock(self, one: Object, session: Session) -> None:
+    async def _unblock(self, one: Object, session: Session) -> Object:
         references = [
             {**msgspec.to_builtins(ref), "blockOwnerDeletion": False} for ref in one.owners
         ]
-        await self._patch(
-            one, {"ownerReferences": references, "resourceVersion": one.resource_version}, session
-        )
+        return await self._patch(one, {"ownerReferences": references}, session)
 
-    async def _patch(self, one: Object, metadata: dict[str, Any], session: Session) -> None:
-        patch = {"metadata": {"uid": one.uid, **metadata}}
-        await session.patch(type(one), one.name, one.namespace, patch=patch)
+    async def _patch(self, one: Object, metadata: dict[str, Any], session: Session) -> Object:
+        """Change an object as it was read, so that nothing that was added since is lost."""
+        precondition = {"uid": one.uid, "resourceVersion": one.resource_version}
+        patch = {"metadata": {**precondition, **metadata}}
+        return await session.patch(type(one), one.name, one.namespace, patch=patch)
+
+
+async def _is_defined(kind: Kind, session: Session) -> bool:
+    """Whether there is a definition of a custom kind."""
+    name = f"{kind.plural}.{kind.group}"
+    return await session.get(apiextensions.CustomResourceDefinition, name, "") is not None
 
 
 async def _once() -> AsyncIterator[Node]:
@@ -275,15 +321,26 @@ def _is_relevant(change: Change[Any]) -> bool:
     if old is None or old is new:
         return bool(new.owners) or new.deleting
     return bool(
-        old.owners != new.owners
+        old.uid != new.uid
+        or old.owners != new.owners
         or old.deleting != new.deleting
         or (new.deleting and old.finalizers != new.finalizers)
     )
 
 
+def _waits(one: Object) -> bool:
+    return one.deleting and FOREGROUND in one.finalizers
+
+
 def _ends(change: Change[Any]) -> bool:
     """Whether an owner has gone, or has begun to wait for its dependents."""
     old, new = change.old, change.new
-    if new is None:
+    if new is None or (old is not None and old.uid != new.uid):
         return True
-    return bool(new.deleting and FOREGROUND in new.finalizers and (old is None or not old.deleting))
+    return _waits(new) and (old is None or not _waits(old))
+
+
+def _lets_go(change: Change[Any]) -> bool:
+    """Whether a dependent has gone, or no longer holds its owners: one may wait for that."""
+    old, new = change.old, change.new
+    return new is None or (old is not None and bool(old.uid != new.uid or old.owners != new.owners))

@@ -61,7 +61,10 @@ def controller() -> Controller[Key]:
 async def reconcile(key: Key, session: Session) -> Again | None:
     """Empty a namespace that is being deleted, and let it go when it is empty."""
     namespace = await session.get(core.Namespace, key.name, "")
-    if namespace is None or not namespace.deleting:
+    if namespace is None:
+        session.forget()
+        return None
+    if not namespace.deleting:
         return None
     if FINALIZER not in (namespace.spec.finalizers or ()):
         return None
@@ -75,7 +78,7 @@ async def reconcile(key: Key, session: Session) -> Again | None:
             try:
                 await _empty(session, one, namespace.name, remains)
             except ApiError as error:
-                remains.failures.append(f"{one.kind.plural}: {error}")
+                remains.failures.append(str(error))
         if remains.left:
             break
     if remains:
@@ -117,7 +120,7 @@ async def _empty(session: Session, one: Served, namespace: str, remains: Remains
     except (NotFound, MethodNotAllowed):
         return  # its definition went in the meantime, and its objects with it
     for obj in staying:
-        remains.left[f"{kind.plural}.{kind.group}" if kind.group else kind.plural] += 1
+        remains.left[f"{kind.plural}.{kind.group}"] += 1  # with its dot where there is no group
         remains.finalizers.update(obj.metadata.finalizers or ())
 
 
@@ -151,17 +154,18 @@ def conditions_of(
 ) -> tuple[core.NamespaceCondition, ...]:
     """Return the conditions that say what is waited for."""
     left = ", ".join(
-        f"{name} has {count} resource instances" for name, count in sorted(remains.left.items())
+        sorted(f"{name} has {count} resource instances" for name, count in remains.left.items())
     )
     held = ", ".join(
-        f"{name} in {count} resource instances"
-        for name, count in sorted(remains.finalizers.items())
+        sorted(
+            f"{name} in {count} resource instances" for name, count in remains.finalizers.items()
+        )
     )
-    failures = f"{len(remains.failures)} remaining: {', '.join(remains.failures)}"
+    failures = f"{len(remains.failures)} remaining: {', '.join(sorted(remains.failures))}"
     told = (
         (
             "NamespaceDeletionDiscoveryFailure",
-            remains.unknown and f"Discovery failed for some groups: {remains.unknown}",
+            remains.unknown,
             ("DiscoveryFailed", "ResourcesDiscovered"),
             "All resources successfully discovered",
         ),
@@ -211,10 +215,11 @@ def conditions_of(
 async def _write_status(
     session: Session, namespace: core.Namespace, conditions: tuple[core.NamespaceCondition, ...]
 ) -> None:
-    await session.apply(
-        core.Namespace(
-            metadata=meta.ObjectMeta(name=namespace.name),
-            status=core.NamespaceStatus(phase="Terminating", conditions=conditions),
-        ),
-        subresource="status",
+    wanted = core.Namespace(
+        metadata=meta.ObjectMeta(name=namespace.name, uid=namespace.uid),
+        status=core.NamespaceStatus(phase="Terminating", conditions=conditions),
     )
+    try:
+        await session.apply(wanted, subresource="status")
+    except (NotFound, Conflict):
+        return  # gone, or another of the same name

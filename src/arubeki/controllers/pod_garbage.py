@@ -8,10 +8,14 @@ Source: kubernetes pkg/controller/podgc/gc_controller.go.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from arubeki import clock
+from arubeki.errors import Conflict, NotFound
 from arubeki.kinds import core_v1 as core
+from arubeki.kinds import pods
 from arubeki.runtime.cache import Key
+from arubeki.runtime.change import Change
 from arubeki.runtime.controller import Controller
 from arubeki.runtime.results import Again
 from arubeki.runtime.session import Session
@@ -33,7 +37,7 @@ class PodGarbage:
         self._missing_since: dict[str, float] = {}
         found = Controller[Key]("pod-garbage-collector", self.reconcile)
         found.watch(core.Node, predicates=(lambda change: change.type != "MODIFIED",))
-        found.watch(core.Pod, _node_of, predicates=(lambda change: change.type != "DELETED",))
+        found.watch(core.Pod, _node_of, predicates=(_is_placed,))
         found.index(core.Pod, "node", lambda pod: (pod.spec.nodeName or "",))
         self.controller = found
 
@@ -53,8 +57,39 @@ class PodGarbage:
         if await session.get(core.Node, key.name, "", live=True) is not None:
             return None
         for pod in orphans:
-            await session.delete(pod, grace_seconds=0)
+            await _remove(pod, session)
         return None
+
+
+async def _remove(pod: core.Pod, session: Session) -> None:
+    """Delete a Pod at once; who still sees it sees that it has failed, and why."""
+    if not pods.is_terminal(pod):
+        condition = {
+            "type": "DisruptionTarget",
+            "status": "True",
+            "reason": "DeletionByPodGC",
+            "message": "PodGC: node no longer exists",
+            "lastTransitionTime": clock.timestamp(),
+        }
+        status = {"phase": "Failed", "conditions": [condition]}
+        try:
+            await session.patch(
+                core.Pod,
+                pod.name,
+                pod.namespace,
+                patch={"metadata": {"uid": pod.uid}, "status": status},
+                type="strategic",
+                subresource="status",
+            )
+        except (NotFound, Conflict):
+            return  # gone, or another of the same name
+    await session.delete(pod, grace_seconds=0)
+
+
+def _is_placed(change: Change[Any]) -> bool:
+    """Whether a Pod has come to a node."""
+    old, new = change.old, change.new
+    return new is not None and (old is None or old.spec.nodeName != new.spec.nodeName)
 
 
 def _node_of(pod: core.Pod) -> Iterable[Key]:

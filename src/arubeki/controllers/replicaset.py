@@ -54,6 +54,7 @@ async def reconcile(key: Key, session: Session) -> Again | None:
     """Bring the number of Pods to what the ReplicaSet says, and its status to what is."""
     replica_set = await session.get(apps.ReplicaSet, key.name, key.namespace)
     if replica_set is None:
+        session.forget()
         return None
     mine = await claimed(session, replica_set, core.Pod, may_adopt=pods.is_active)
     active = [pod for pod in mine if pods.is_active(pod)]
@@ -122,21 +123,14 @@ async def _create(replica_set: apps.ReplicaSet, count: int, session: Session) ->
             else:
                 failures.append(result)
         if failures:
-            if _namespace_is_ending(failures[0]):
-                break
+            if isinstance(failures[0], Forbidden) and failures[0].has_cause("NamespaceTerminating"):
+                break  # nothing can be made any more; trying again would be noise
             session.event_about(
                 replica_set, "Warning", "FailedCreate", f"Error creating: {failures[0]}"
             )
             raise failures[0]
         batch *= 2
     return made
-
-
-def _namespace_is_ending(error: BaseException) -> bool:
-    """Whether nothing can be made any more since the namespace goes; trying again would be noise."""
-    return isinstance(error, Forbidden) and any(
-        cause.get("reason") == "NamespaceTerminating" for cause in error.causes
-    )
 
 
 async def _delete(

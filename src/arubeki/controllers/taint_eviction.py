@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from arubeki import clock
-from arubeki.errors import NotFound
+from arubeki.errors import Conflict, NotFound
 from arubeki.kinds import core_v1 as core
 from arubeki.kinds import pods
 from arubeki.runtime.cache import Key
@@ -39,7 +39,7 @@ def controller() -> Controller[Key]:
 async def reconcile(key: Key, session: Session) -> Again | None:
     """Delete a Pod when it may no longer be where it is."""
     pod = await session.get(core.Pod, key.name, key.namespace)
-    if pod is None or pod.deleting or not pod.spec.nodeName or pods.is_terminal(pod):
+    if pod is None or pod.deleting or not pod.spec.nodeName:
         return None
     node = await session.get(core.Node, pod.spec.nodeName, "")
     if node is None:
@@ -54,21 +54,21 @@ async def reconcile(key: Key, session: Session) -> Again | None:
 
 
 def seconds_left(pod: core.Pod, node: core.Node, now: float) -> float | None:
-    """Return how long a Pod may stay on a node: 0 not at all, None for ever."""
+    """Return how long a Pod may stay on a node: 0 not at all, None for ever.
+
+    Of several tolerations of one taint the first counts.
+    """
     shortest: float | None = None
     for taint in node.spec.taints or ():
         if taint.effect != "NoExecute":
             continue
-        tolerating = [one for one in pod.spec.tolerations or () if _tolerates(one, taint)]
-        if not tolerating:
+        found = next((one for one in pod.spec.tolerations or () if _tolerates(one, taint)), None)
+        if found is None:
             return 0
-        bounds = [
-            one.tolerationSeconds for one in tolerating if isinstance(one.tolerationSeconds, int)
-        ]
-        if not bounds:
+        if not isinstance(found.tolerationSeconds, int):
             continue
         since = clock.parse_timestamp(taint.timeAdded) if taint.timeAdded else now
-        left = max(0.0, since + max(0, min(bounds)) - now)
+        left = max(0.0, since + max(0, found.tolerationSeconds) - now)
         shortest = left if shortest is None else min(shortest, left)
     return shortest
 
@@ -91,18 +91,20 @@ async def _evict(pod: core.Pod, session: Session) -> None:
         "message": "Taint manager: deleting due to NoExecute taint",
         "lastTransitionTime": clock.timestamp(),
     }
+    told = pods.condition(pod, "DisruptionTarget")
     try:
-        await session.patch(
-            core.Pod,
-            pod.name,
-            pod.namespace,
-            patch={"metadata": {"uid": pod.uid}, "status": {"conditions": [condition]}},
-            type="strategic",
-            subresource="status",
-        )
+        if told is None or (told.status, told.reason) != ("True", condition["reason"]):
+            await session.patch(
+                core.Pod,
+                pod.name,
+                pod.namespace,
+                patch={"metadata": {"uid": pod.uid}, "status": {"conditions": [condition]}},
+                type="strategic",
+                subresource="status",
+            )
         await session.delete(pod)
-    except NotFound:
-        return
+    except (NotFound, Conflict):
+        return  # gone, or another of the same name: the watch tells
     session.event_about(
         pod,
         "Normal",

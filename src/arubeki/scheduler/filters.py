@@ -9,7 +9,6 @@ Beside the ring. Source: kubernetes pkg/scheduler/framework/plugins.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from arubeki.api.selectors import LabelSelector
 from arubeki.kinds import core_v1 as core
 from arubeki.scheduler.nodes import PODS, NodeInfo, PodInfo
 
@@ -68,7 +67,7 @@ def _tainted(pod: PodInfo, info: NodeInfo) -> str:
         if taint.effect not in ("NoSchedule", "NoExecute"):
             continue
         if not any(tolerates(one, taint) for one in pod.pod.spec.tolerations or ()):
-            return f"node(s) had untolerated taint {{{taint.key}: {taint.value or ''}}}"
+            return "node(s) had untolerated taint(s)"
     return ""
 
 
@@ -133,12 +132,19 @@ def matches_term(term: core.NodeSelectorTerm, info: NodeInfo) -> bool:
 
 
 def _expression(one: core.NodeSelectorRequirement, labels: Mapping[str, str]) -> bool:
+    """Source: component-helpers scheduling/corev1/nodeaffinity."""
     values = tuple(one.values or ())
-    if one.operator in ("Gt", "Lt"):
-        try:
-            actual, bound = int(labels[one.key]), int(values[0])
-        except (KeyError, ValueError, IndexError):
-            return False
-        return actual > bound if one.operator == "Gt" else actual < bound
-    wanted = {"key": one.key, "operator": one.operator, "values": list(values)}
-    return LabelSelector.of({"matchExpressions": [wanted]}).matches(labels)
+    actual = labels.get(one.key)
+    if one.operator == "In":
+        return actual in values
+    if one.operator == "NotIn":
+        return actual not in values
+    if one.operator == "Exists":
+        return actual is not None
+    if one.operator == "DoesNotExist":
+        return actual is None
+    try:
+        number, bound = int(actual or ""), int(values[0])
+    except (ValueError, IndexError):
+        return False
+    return number > bound if one.operator == "Gt" else number < bound

@@ -5,26 +5,28 @@ Kept up to date Pod by Pod, so that placing the thousandth Pod costs what the fi
 Beside the ring: what `filters` and `scores` look at.
 """
 
+import functools
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 
 from arubeki.api import quantity
 from arubeki.kinds import core_v1 as core
 
+CPU = "cpu"
 PODS = "pods"
 # What a container that asks for nothing counts as when nodes are compared, so that such Pods spread
 # too. Source: kubernetes pkg/scheduler/util/pod_resources.go.
-DEFAULT_REQUESTS = {"cpu": Decimal("0.1"), "memory": Decimal(200 * 1024 * 1024)}
+DEFAULT_REQUESTS = {CPU: 100, "memory": 200 * 1024 * 1024}
 
 
-class Amounts(dict[str, Decimal]):
-    """Amounts by resource name (`cpu` in cores, `memory` in bytes, `pods` as a count)."""
+class Amounts(dict[str, int]):
+    """Amounts by resource name: `cpu` in thousandths of a core, `memory` in bytes, others counted."""
 
-    def add(self, other: Mapping[str, Decimal], sign: int = 1) -> None:
+    def add(self, other: Mapping[str, int], sign: int = 1) -> None:
         """Add (or, with `sign=-1`, take away) other amounts in place."""
         for name, amount in other.items():
-            self[name] = self.get(name, Decimal(0)) + sign * amount
+            self[name] = self.get(name, 0) + sign * amount
 
 
 class PodInfo:
@@ -89,21 +91,26 @@ class NodeInfo:
 
 
 def amounts(found: Mapping[str, object]) -> Amounts:
-    """Return a resource list of the wire as amounts."""
-    return Amounts({name: quantity.parse(str(text)) for name, text in found.items()})
+    """Return a resource list of the wire as amounts; fractions count as a whole."""
+    return Amounts({name: _amount(name, str(text)) for name, text in found.items()})
 
 
-def requests(pod: core.Pod, defaults: Mapping[str, Decimal] | None = None) -> Amounts:
+@functools.lru_cache(maxsize=4096)
+def _amount(name: str, text: str) -> int:
+    value = quantity.parse(text)
+    return math.ceil(value * 1000 if name == CPU else value)
+
+
+def requests(pod: core.Pod, defaults: Mapping[str, int] | None = None) -> Amounts:
     """Return what a Pod asks for: the larger of its containers' sum and its largest init container.
 
     Sidecars (init containers that restart always) count to the sum. `defaults` stand in for what a
-    container does not ask for. Source: kubernetes pkg/api/v1/resource/helpers.go PodRequests.
+    container does not ask for. Source: component-helpers resource/helpers.go PodRequests.
     """
-    total = Amounts({PODS: Decimal(1)})
+    total = Amounts({PODS: 1})
     for container in pod.spec.containers or ():
         total.add(_of_container(container, defaults))
-    largest = Amounts()
-    sidecars = Amounts()
+    largest, sidecars = Amounts(), Amounts()
     for container in pod.spec.initContainers or ():
         own = _of_container(container, defaults)
         if container.restartPolicy == "Always":
@@ -111,15 +118,15 @@ def requests(pod: core.Pod, defaults: Mapping[str, Decimal] | None = None) -> Am
             own = Amounts()
         own.add(sidecars)
         for name, amount in own.items():
-            largest[name] = max(largest.get(name, Decimal(0)), amount)
+            largest[name] = max(largest.get(name, 0), amount)
     total.add(sidecars)
     for name, amount in largest.items():
-        total[name] = max(total.get(name, Decimal(0)), amount)
+        total[name] = max(total.get(name, 0), amount)
     total.add(amounts(pod.spec.overhead or {}))
     return total
 
 
-def _of_container(container: core.Container, defaults: Mapping[str, Decimal] | None) -> Amounts:
+def _of_container(container: core.Container, defaults: Mapping[str, int] | None) -> Amounts:
     resources = container.resources
     asked = amounts((resources and resources.requests) or {})
     for name, amount in (defaults or {}).items():

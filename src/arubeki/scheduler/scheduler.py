@@ -19,11 +19,15 @@ from arubeki.kinds import pods
 from arubeki.runtime.cache import Key
 from arubeki.runtime.change import Change
 from arubeki.runtime.controller import Controller
+from arubeki.runtime.results import Again
 from arubeki.runtime.session import Session
 from arubeki.scheduler import filters, scores
 from arubeki.scheduler.nodes import NodeInfo, PodInfo
 
 NAME = "default-scheduler"
+BINDINGS = 32
+"""How many bindings may be under way."""
+PAUSE_SECONDS = 0.1
 
 
 def controller() -> Controller[Key]:
@@ -39,10 +43,12 @@ class Scheduler:
 
     def __init__(self) -> None:
         self.nodes: dict[str, NodeInfo] = {}
+        self._where: dict[str, str] = {}
         self._homeless: dict[str, dict[str, PodInfo]] = {}
         self._waiting: set[Key] = set()
-        # One worker: each decision must see the one before.
-        found = Controller[Key]("default-scheduler", self.reconcile)
+        # Decisions do not overlap, since nothing is waited for between looking at the nodes and
+        # counting the Pod to one of them; bindings, which are requests, do.
+        found = Controller[Key]("default-scheduler", self.reconcile, workers=BINDINGS)
         found.observe(core.Node, self._node_changed)
         found.observe(core.Pod, self._pod_changed)
         found.watch(core.Pod, predicates=(_is_pending,))
@@ -50,34 +56,40 @@ class Scheduler:
         found.watch(core.Node, self._all_waiting, predicates=(_is_another_node,))
         self.controller = found
 
-    async def reconcile(self, key: Key, session: Session) -> None:
+    async def reconcile(self, key: Key, session: Session) -> Again | None:
         """Bind a Pod to the best node, or say why there is none."""
         pod = await session.get(core.Pod, key.name, key.namespace)
         self._waiting.discard(key)
         if pod is None or pod.spec.nodeName or pod.deleting or pods.is_terminal(pod):
-            return
+            session.forget()
+            return None
         if (pod.spec.schedulerName or NAME) != NAME or pod.spec.schedulingGates:
-            return
+            return None
         info = PodInfo(pod)
         good, reasons = filters.feasible(info, self.nodes.values())
         if not good:
             self._waiting.add(key)
             await self._explain(pod, filters.explanation(len(self.nodes), reasons), session)
-            return
+            return None
         node = scores.best(info, good)
-        node.add(info)
+        self._count(info, node.name)
         try:
             await session.post(pod, "binding", _binding(pod, node.name))
-        except (Conflict, NotFound):
-            node.remove(pod.uid)  # bound by another, or gone: the watch tells which
-            return
+        except NotFound:
+            self._forget(pod.uid)
+            return None
+        except Conflict:
+            # Bound by another, or another Pod of that name: look again when the watch has told.
+            self._forget(pod.uid)
+            return Again(PAUSE_SECONDS)
         except BaseException:
-            node.remove(pod.uid)
+            self._forget(pod.uid)
             raise
         session.event_about(
             pod, "Normal", "Scheduled",
             f"Successfully assigned {pod.namespace}/{pod.name} to {node.name}",
         )  # fmt: skip
+        return None
 
     async def _explain(self, pod: core.Pod, message: str, session: Session) -> None:
         old = pods.condition(pod, "PodScheduled")
@@ -91,13 +103,16 @@ class Scheduler:
             message=message,
             lastTransitionTime=since,
         )
-        await session.apply(
-            core.Pod(
-                metadata=meta.ObjectMeta(name=pod.name, namespace=pod.namespace),
-                status=core.PodStatus(conditions=(condition,)),
-            ),
-            subresource="status",
-        )
+        try:
+            await session.apply(
+                core.Pod(
+                    metadata=meta.ObjectMeta(name=pod.name, namespace=pod.namespace, uid=pod.uid),
+                    status=core.PodStatus(conditions=(condition,)),
+                ),
+                subresource="status",
+            )
+        except (NotFound, Conflict):
+            return  # gone, or another of the same name
         session.event_about(pod, "Warning", "FailedScheduling", message)
 
     # What is free.
@@ -119,36 +134,40 @@ class Scheduler:
 
     def _pod_changed(self, change: Change[core.Pod]) -> None:
         old, new = change.old, change.new
-        counts = new is not None and bool(new.spec.nodeName) and not pods.is_terminal(new)
-        if old is not None and old.spec.nodeName and not (counts and _same_place(old, new)):
-            self._forget(old)
-        if new is not None and counts and not self._is_known(new):
-            self._count(PodInfo(new))
+        if old is not None and (new is None or new.uid != old.uid):
+            self._forget(old.uid)
+        if new is None:
+            return
+        if pods.is_terminal(new):
+            self._forget(new.uid)
+        elif new.spec.nodeName and self._where.get(new.uid) != new.spec.nodeName:
+            self._count(PodInfo(new), new.spec.nodeName)
+        # One without a node may be on its way to one, and counts there already.
 
-    def _is_known(self, pod: core.Pod) -> bool:
-        node = self.nodes.get(pod.spec.nodeName or "")
-        return node is not None and pod.uid in node.pods
-
-    def _count(self, info: PodInfo) -> None:
-        name = info.pod.spec.nodeName or ""
+    def _count(self, info: PodInfo, name: str) -> None:
+        uid = info.pod.uid
+        self._forget(uid)
+        self._where[uid] = name
         if name in self.nodes:
             self.nodes[name].add(info)
         else:
             # Caches fill in any order: its node may be told of later.
-            self._homeless.setdefault(name, {})[info.pod.uid] = info
+            self._homeless.setdefault(name, {})[uid] = info
 
-    def _forget(self, pod: core.Pod) -> None:
-        name = pod.spec.nodeName or ""
+    def _forget(self, uid: str) -> None:
+        name = self._where.pop(uid, None)
+        if name is None:
+            return
         if name in self.nodes:
-            self.nodes[name].remove(pod.uid)
-        self._homeless.get(name, {}).pop(pod.uid, None)
+            self.nodes[name].remove(uid)
+            return
+        homeless = self._homeless.get(name, {})
+        homeless.pop(uid, None)
+        if not homeless:
+            self._homeless.pop(name, None)
 
     def _all_waiting(self, _: Any) -> Iterable[Key]:
         return tuple(self._waiting)
-
-
-def _same_place(old: core.Pod, new: core.Pod | None) -> bool:
-    return new is not None and (old.uid, old.spec.nodeName) == (new.uid, new.spec.nodeName)
 
 
 def _binding(pod: core.Pod, node: str) -> dict[str, Any]:

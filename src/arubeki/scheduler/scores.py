@@ -7,8 +7,7 @@ Beside the ring. Source: kubernetes pkg/scheduler/framework/plugins (noderesourc
 nodeaffinity, tainttoleration).
 """
 
-from collections.abc import Sequence
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
 
 from arubeki.scheduler.filters import matches_term, tolerates
 from arubeki.scheduler.nodes import DEFAULT_REQUESTS, PODS, NodeInfo, PodInfo
@@ -37,17 +36,17 @@ def best(pod: PodInfo, nodes: Sequence[NodeInfo]) -> NodeInfo:
     return min(nodes, key=lambda info: (-score(info), len(info.pods), info.name))
 
 
-def _free(asked: dict[str, Decimal], info: NodeInfo) -> float:
+def _free(asked: Mapping[str, int], info: NodeInfo) -> float:
     """How much of cpu and memory would be left."""
     shares = []
     for name in DEFAULT_REQUESTS:
         total = info.allocatable.get(name)
         if total:
-            used = info.scored.get(name, Decimal(0)) + asked.get(name, Decimal(0))
-            shares.append(max(0.0, float(1 - used / total)))
+            used = info.scored.get(name, 0) + asked.get(name, 0)
+            shares.append(max(0.0, 1 - used / total))
     count = info.allocatable.get(PODS)
     if count:
-        shares.append(max(0.0, float(1 - (len(info.pods) + 1) / count)))
+        shares.append(max(0.0, 1 - (len(info.pods) + 1) / count))
     return TOP * sum(shares) / len(shares) if shares else 0.0
 
 

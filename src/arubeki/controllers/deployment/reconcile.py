@@ -100,6 +100,7 @@ async def reconcile(key: Key, session: Session) -> Again | None:
     """Bring the ReplicaSets of a Deployment one step on, and its status to what is."""
     deployment = await session.get(apps.Deployment, key.name, key.namespace)
     if deployment is None:
+        session.forget()
         return None
     if revisions.selects_everything(deployment):
         session.event_about(

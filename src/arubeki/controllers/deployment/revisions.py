@@ -46,7 +46,7 @@ class NotCreated(ArubekiError):
     def __init__(self, name: str, error: ApiError) -> None:
         super().__init__(f'Failed to create new replica set "{name}": {error}')
         self.error = error
-        self.is_final = any(cause.get("reason") == "NamespaceTerminating" for cause in error.causes)
+        self.is_final = error.has_cause("NamespaceTerminating")
 
 
 def revision(owner: apps.Deployment | apps.ReplicaSet) -> int:
