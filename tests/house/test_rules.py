@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from tests.house import rules
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +33,9 @@ def test_the_rule_holds(rule: Rule) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "name", "text"), BROKEN, ids=[f"{rule.__name__}-{i}" for i, (rule, *_) in enumerate(BROKEN)]
+    ("rule", "name", "text"),
+    BROKEN,
+    ids=[f"{rule.__name__}-{i}" for i, (rule, *_) in enumerate(BROKEN)],
 )
 def test_the_rule_bites(rule: Rule, name: str, text: str, tmp_path: Path) -> None:
     path = tmp_path / name
