@@ -82,8 +82,11 @@ class Reader:
         self.owes_continue = False
         """The peer waits for `100 Continue` before it sends the body."""
 
-    def feed(self, data: bytes) -> None:
-        """Take what has arrived. Whole requests go to `ready`, the first fault to `fault`."""
+    def feed(self, data: bytes | memoryview) -> None:
+        """Take what has arrived. Whole requests go to `ready`, the first fault to `fault`.
+
+        Nothing of `data` is referred to afterwards.
+        """
         parser = self._parser
         if parser is None or self.fault is not None:
             return

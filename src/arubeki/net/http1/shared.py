@@ -12,6 +12,8 @@ from arubeki.net.http1.head import http_date, status_line
 from arubeki.net.http1.limits import Limits
 from arubeki.net.message import Handler
 
+_BUFFER_BYTES = 64 * 1024
+
 
 class Open(Protocol):
     """An open connection, as its server sees it."""
@@ -37,6 +39,8 @@ class Shared:
     is_tls: bool
     connections: set[Open] = field(default_factory=set)
     is_closing: bool = False
+    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_BUFFER_BYTES)))
+    """What arrives on any connection, until it is parsed a moment later."""
     names: dict[bytes, str] = field(default_factory=dict)
     """Header names as peers spell them, in lower case; `Reader` bounds it."""
     _lines: dict[int, str] = field(default_factory=dict)
