@@ -10,109 +10,121 @@ def big_pod(name: str = "web-0") -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {
-            "name": name,
-            "namespace": "shop",
-            "uid": "6a1f3f7e-5b3c-4f0e-9a55-0c1f7c1f2c11",
-            "resourceVersion": "48112",
-            "creationTimestamp": "2026-01-05T07:31:12Z",
-            "generateName": "web-",
-            "labels": {"app": "web", "pod-template-hash": "7c9f8d6b5", "team": "shop"},
-            "annotations": {"checksum/config": "0f" * 32, "example.com/note": "n" * 200},
-            "ownerReferences": [
-                {
-                    "apiVersion": "apps/v1",
-                    "kind": "ReplicaSet",
-                    "name": "web-7c9f8d6b5",
-                    "uid": "0d0f1f55-8a2e-4a1b-b2a7-bb9b8f3b2a10",
-                    "controller": True,
-                    "blockOwnerDeletion": True,
-                }
-            ],
-            "managedFields": [
-                {
-                    "manager": "kube-controller-manager",
-                    "operation": "Update",
-                    "apiVersion": "v1",
-                    "time": "2026-01-05T07:31:12Z",
-                    "fieldsType": "FieldsV1",
-                    "fieldsV1": {"f:spec": {f"f:field-{i}": {".": {}} for i in range(60)}},
-                }
-            ],
-        },
-        "spec": {
-            "containers": containers,
-            "dnsPolicy": "ClusterFirst",
-            "enableServiceLinks": True,
-            "nodeName": "n1",
-            "preemptionPolicy": "PreemptLowerPriority",
-            "priority": 0,
-            "restartPolicy": "Always",
-            "schedulerName": "default-scheduler",
-            "securityContext": {"fsGroup": 2000, "runAsNonRoot": True},
-            "serviceAccount": "default",
-            "serviceAccountName": "default",
-            "terminationGracePeriodSeconds": 30,
-            "tolerations": [
-                {
-                    "effect": "NoExecute",
-                    "key": f"node.kubernetes.io/{key}",
-                    "operator": "Exists",
-                    "tolerationSeconds": 300,
-                }
-                for key in ("not-ready", "unreachable")
-            ],
-            "volumes": [
-                {"name": "config", "configMap": {"defaultMode": 420, "name": "web-config"}},
-                {"name": "data", "persistentVolumeClaim": {"claimName": "data-web-0"}},
-                {
-                    "name": "token",
-                    "projected": {
-                        "defaultMode": 420,
-                        "sources": [
-                            {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
-                            {
-                                "configMap": {
-                                    "items": [{"key": "ca.crt", "path": "ca.crt"}],
-                                    "name": "kube-root-ca.crt",
-                                }
-                            },
-                        ],
-                    },
+        "metadata": _metadata(name),
+        "spec": _spec(containers),
+        "status": _status(containers),
+    }
+
+
+def _metadata(name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "namespace": "shop",
+        "uid": "6a1f3f7e-5b3c-4f0e-9a55-0c1f7c1f2c11",
+        "resourceVersion": "48112",
+        "creationTimestamp": "2026-01-05T07:31:12Z",
+        "generateName": "web-",
+        "labels": {"app": "web", "pod-template-hash": "7c9f8d6b5", "team": "shop"},
+        "annotations": {"checksum/config": "0f" * 32, "example.com/note": "n" * 200},
+        "ownerReferences": [
+            {
+                "apiVersion": "apps/v1",
+                "kind": "ReplicaSet",
+                "name": "web-7c9f8d6b5",
+                "uid": "0d0f1f55-8a2e-4a1b-b2a7-bb9b8f3b2a10",
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ],
+        "managedFields": [
+            {
+                "manager": "kube-controller-manager",
+                "operation": "Update",
+                "apiVersion": "v1",
+                "time": "2026-01-05T07:31:12Z",
+                "fieldsType": "FieldsV1",
+                "fieldsV1": {"f:spec": {f"f:field-{i}": {".": {}} for i in range(60)}},
+            }
+        ],
+    }
+
+
+def _spec(containers: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "containers": containers,
+        "dnsPolicy": "ClusterFirst",
+        "enableServiceLinks": True,
+        "nodeName": "n1",
+        "preemptionPolicy": "PreemptLowerPriority",
+        "priority": 0,
+        "restartPolicy": "Always",
+        "schedulerName": "default-scheduler",
+        "securityContext": {"fsGroup": 2000, "runAsNonRoot": True},
+        "serviceAccount": "default",
+        "serviceAccountName": "default",
+        "terminationGracePeriodSeconds": 30,
+        "tolerations": [
+            {
+                "effect": "NoExecute",
+                "key": f"node.kubernetes.io/{key}",
+                "operator": "Exists",
+                "tolerationSeconds": 300,
+            }
+            for key in ("not-ready", "unreachable")
+        ],
+        "volumes": [
+            {"name": "config", "configMap": {"defaultMode": 420, "name": "web-config"}},
+            {"name": "data", "persistentVolumeClaim": {"claimName": "data-web-0"}},
+            {
+                "name": "token",
+                "projected": {
+                    "defaultMode": 420,
+                    "sources": [
+                        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+                        {
+                            "configMap": {
+                                "items": [{"key": "ca.crt", "path": "ca.crt"}],
+                                "name": "kube-root-ca.crt",
+                            }
+                        },
+                    ],
                 },
-            ],
-        },
-        "status": {
-            "phase": "Running",
-            "conditions": [
-                {
-                    "type": kind,
-                    "status": "True",
-                    "lastProbeTime": None,
-                    "lastTransitionTime": "2026-01-05T07:31:20Z",
-                }
-                for kind in ("Initialized", "Ready", "ContainersReady", "PodScheduled")
-            ],
-            "hostIP": "10.0.0.5",
-            "podIP": "10.1.0.17",
-            "podIPs": [{"ip": "10.1.0.17"}],
-            "qosClass": "Burstable",
-            "startTime": "2026-01-05T07:31:12Z",
-            "containerStatuses": [
-                {
-                    "name": container["name"],
-                    "image": container["image"],
-                    "imageID": "registry.example.com/app@sha256:" + "ab" * 32,
-                    "containerID": "containerd://" + "cd" * 32,
-                    "lastState": {},
-                    "ready": True,
-                    "restartCount": 0,
-                    "started": True,
-                    "state": {"running": {"startedAt": "2026-01-05T07:31:18Z"}},
-                }
-                for container in containers
-            ],
-        },
+            },
+        ],
+    }
+
+
+def _status(containers: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "phase": "Running",
+        "conditions": [
+            {
+                "type": kind,
+                "status": "True",
+                "lastProbeTime": None,
+                "lastTransitionTime": "2026-01-05T07:31:20Z",
+            }
+            for kind in ("Initialized", "Ready", "ContainersReady", "PodScheduled")
+        ],
+        "hostIP": "10.0.0.5",
+        "podIP": "10.1.0.17",
+        "podIPs": [{"ip": "10.1.0.17"}],
+        "qosClass": "Burstable",
+        "startTime": "2026-01-05T07:31:12Z",
+        "containerStatuses": [
+            {
+                "name": container["name"],
+                "image": container["image"],
+                "imageID": "registry.example.com/app@sha256:" + "ab" * 32,
+                "containerID": "containerd://" + "cd" * 32,
+                "lastState": {},
+                "ready": True,
+                "restartCount": 0,
+                "started": True,
+                "state": {"running": {"startedAt": "2026-01-05T07:31:18Z"}},
+            }
+            for container in containers
+        ],
     }
 
 
