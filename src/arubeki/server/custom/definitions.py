@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from arubeki.api.objects import GVK
-from arubeki.api.schema import Schema
-from arubeki.server.custom.shape import schema_of
+from arubeki.api.schema import Schema, parse
 from arubeki.server.meta import Projection, Selectable
 from arubeki.server.resources import Custom, Resource, ScalePaths, Subresource
 from arubeki.server.wire import with_api_version
@@ -136,7 +135,7 @@ def _resource(
 
 
 def _shape(source: Mapping[str, Any] | None) -> Schema | None:
-    return schema_of(source) if source is not None else None
+    return parse(dict(source)) if source is not None else None
 
 
 def _selectable(version: Mapping[str, Any]) -> dict[str, Selectable]:

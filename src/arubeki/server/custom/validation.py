@@ -11,6 +11,7 @@ from typing import Any
 
 from arubeki.api import names
 from arubeki.api.fields import FieldError
+from arubeki.api.schema import parse
 
 SELECTABLE_LIMIT = 8
 _APPROVED = "api-approved.kubernetes.io"
@@ -113,6 +114,10 @@ def _schema_faults(source: Mapping[str, Any], path: str) -> list[FieldError]:
         return [FieldError.required(f"{where}.type", "must not be empty at the root")]
     if kind != "object":
         return [FieldError.invalid(f"{where}.type", kind, "must be object at the root")]
+    try:
+        parse(dict(source))
+    except ValueError as error:
+        return [FieldError.invalid(where, {}, str(error))]
     return []
 
 
