@@ -190,7 +190,9 @@ def test_a_program_finds_defaults_for_signals_and_an_empty_input(world: World) -
         async with world:
             text = await world.output("sh", "-c", "cat; grep -E 'Sig(Blk|Ign)' /proc/self/status")
             masks = dict(line.split() for line in text.splitlines())
-            assert {int(mask, 16) for mask in masks.values()} == {0}
+            # 32 and 33 are the C library's own: nobody who runs on it can set them.
+            own = 1 << 31 | 1 << 32
+            assert {int(mask, 16) & ~own for mask in masks.values()} == {0}
             assert set(await world.output("ls", "/proc/self/fd")) <= set("0123\n")
 
     asyncio.run(main())
