@@ -16,31 +16,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     parser = build()
     options = parser.parse_args(sys.argv[1:] if arguments is None else list(arguments))
-    if not hasattr(options, "verb"):
-        parser.print_help()
+    if not getattr(options, "verb", None):
+        parser.print_help(sys.stderr)
         return 2
-    return _called(options.verb, options)
+    try:
+        return _called(options.verb, options)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`arubeki get pods | head -1`); that is no failure. What
+        # is still buffered would fail once more at the end, so it goes nowhere.
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
 
 
 def _called(verb: str, options: object) -> int:
-    """Import the module of `verb`, run it, and turn errors into one line each."""
+    """Import the module of `verb`, run it, and turn expected errors into lines."""
     import importlib
 
-    from arubeki.errors import ArubekiError, ConfigError
+    from arubeki.cli import failures
+    from arubeki.errors import ArubekiError
 
     module_name, function_name = verb.split(":")
     try:
         function = getattr(importlib.import_module(f"arubeki.cli.{module_name}"), function_name)
-        return int(function(options))
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        status = int(function(options))
+        sys.stdout.flush()
+        return status
     except ArubekiError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
-        # Whoever read our output has gone (`arubeki get pods | head -1`); that is no failure.
-        sys.stderr.close()
-        return 0
-    except KeyboardInterrupt:
-        return 130
+        sys.stdout.flush()
+        print(failures.told(error), file=sys.stderr)
+        return failures.status(error)

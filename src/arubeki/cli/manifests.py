@@ -46,18 +46,30 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{path} cannot be read: {why}") from error
 
 
 def _objects(origin: str, text: str) -> Iterator[dict[str, Any]]:
     try:
         found = documents.load_all(text)
     except ValueError as error:
-        raise ConfigError(f"{origin} is neither YAML nor JSON: {error}") from error
+        why = " ".join(str(error).split())
+        raise ConfigError(f"{origin} is neither YAML nor JSON: {why}") from error
     for document in found:
-        if not isinstance(document, dict) or not document.get("kind"):
-            raise ConfigError(f"{origin} holds something that is no object: it has no kind")
-        if document["kind"] == "List" and isinstance(document.get("items"), list):
-            yield from document["items"]
-        else:
-            yield document
+        if not isinstance(document, dict):
+            raise ConfigError(f"{origin} holds something that is no object")
+        items = document.get("items")
+        if not str(document.get("kind") or "").endswith("List") or not isinstance(items, list):
+            items = [document]
+        for obj in items:
+            yield _checked(origin, obj)
+
+
+def _checked(origin: str, obj: Any) -> dict[str, Any]:
+    """Return what has the marks of an object. Raises: ConfigError."""
+    for field in ("kind", "apiVersion"):
+        if not isinstance(obj, dict) or not isinstance(obj.get(field), str) or not obj[field]:
+            raise ConfigError(f"{origin} holds something that is no object: it has no {field}")
+    found: dict[str, Any] = obj
+    return found

@@ -10,28 +10,31 @@ from typing import Any
 import msgspec
 
 from arubeki.api import documents
-from arubeki.cli.session import Served
+from arubeki.client.discovery import Served
 
 _GAP = 3
+_LEAST = 6
+"""A column's least width with its gap. Source: cli-runtime printers/tabwriter.go."""
 
 
 class Table:
     """Prints rows in columns, as kubectl does: upper-case heads, three spaces between."""
 
-    def __init__(self, *, wide: bool = False, heads: bool = True, kinds: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        wide: bool = False,
+        heads: bool = True,
+        kinds: bool = False,
+        labels: bool = False,
+    ) -> None:
         """`kinds` puts each row's kind before its name, for output of several kinds."""
         self.wide = wide
         self.heads = heads
         self.kinds = kinds
+        self.labels = labels
 
-    def show(
-        self,
-        table: dict[str, Any],
-        served: Served,
-        *,
-        namespaces: bool = False,
-        labels: bool = False,
-    ) -> None:
+    def show(self, table: dict[str, Any], served: Served, *, namespaces: bool = False) -> None:
         """Print a `Table` of the server."""
         definitions = table.get("columnDefinitions") or []
         shown = [
@@ -45,7 +48,7 @@ class Table:
                 cells[0] = f"{served.label}/{cells[0]}"
             if namespaces:
                 cells.insert(0, metadata.get("namespace") or "")
-            if labels:
+            if self.labels:
                 found = metadata.get("labels") or {}
                 pairs = ",".join(f"{key}={value}" for key, value in sorted(found.items()))
                 cells.append(pairs or "<none>")
@@ -53,7 +56,7 @@ class Table:
         heads = [str(definitions[index]["name"]).upper() for index in shown]
         if namespaces:
             heads.insert(0, "NAMESPACE")
-        if labels:
+        if self.labels:
             heads.append("LABELS")
         print_rows(heads if self.heads else [], rows)
 
@@ -63,16 +66,19 @@ def print_rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     lines = [list(heads), *map(list, rows)] if heads else [list(row) for row in rows]
     if not lines:
         return
-    widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
+    widths = [
+        max(_LEAST, max(len(line[index]) for line in lines) + _GAP)
+        for index in range(len(lines[0]))
+    ]
     for line in lines:
-        padded = (cell.ljust(width + _GAP) for cell, width in zip(line, widths, strict=True))
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         print("".join(padded).rstrip())
     sys.stdout.flush()
 
 
-def print_object(obj: Any, form: str) -> None:
-    """Print an object, or a List of them, as `json` or `yaml`; managed fields are left out."""
-    plain = _without_managed_fields(obj)
+def print_object(obj: Any, form: str, *, managed: bool = False) -> None:
+    """Print an object as `json` or `yaml`; without managed fields unless `managed`."""
+    plain = obj if managed else _without_managed_fields(obj)
     if form == "json":
         print(msgspec.json.format(msgspec.json.encode(plain), indent=4).decode())
     else:
@@ -80,11 +86,19 @@ def print_object(obj: Any, form: str) -> None:
     sys.stdout.flush()
 
 
+def print_objects(
+    objects: Sequence[Any], form: str, *, whole: bool = False, managed: bool = False
+) -> None:
+    """Print objects as a `List`; one alone as itself, unless `whole`."""
+    if len(objects) == 1 and not whole:
+        print_object(objects[0], form, managed=managed)
+        return
+    items = [one if managed else _without_managed_fields(one) for one in objects]
+    head = {"apiVersion": "v1", "items": items, "kind": "List", "metadata": {"resourceVersion": ""}}
+    print_object(head, form, managed=True)
+
+
 def _without_managed_fields(obj: Any) -> Any:
-    if not isinstance(obj, dict):
-        return obj
-    if isinstance(obj.get("items"), list) and str(obj.get("kind", "")).endswith("List"):
-        return {**obj, "items": [_without_managed_fields(one) for one in obj["items"]]}
     metadata = obj.get("metadata")
     if not isinstance(metadata, dict) or "managedFields" not in metadata:
         return obj

@@ -1,4 +1,4 @@
-"""The grammar of the command line: verbs, their options, their help.
+"""The verbs of the command line, their options, their help.
 
 Verbs that kubectl has take kubectl's arguments. Usage errors are one line and exit status 2.
 
@@ -6,19 +6,10 @@ Outside the ring.
 """
 
 import argparse
-import sys
-from typing import NoReturn
+
+from arubeki.cli.grammar import Parser
 
 RUNTIMES = ("auto", "sandbox", "plain", "fake")
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse whose usage errors are one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line and exit with status 2."""
-        print(f"error: {message}; see '{self.prog} --help'", file=sys.stderr)
-        raise SystemExit(2)
 
 
 def build() -> Parser:
@@ -27,28 +18,50 @@ def build() -> Parser:
         prog="arubeki",
         description="Kubernetes' programming model: write controllers, run a cluster, see it work.",
     )
-    parser.add_argument("--version", action="store_const", const="up:version", dest="verb")
+    parser.add_argument(
+        "--version",
+        action="store_const",
+        const="up:version",
+        dest="verb",
+        help="print the version",
+    )
     verbs = parser.add_subparsers(metavar="VERB", parser_class=Parser)
-    _up(verbs)
-    _run(verbs)
-    _apply(verbs)
-    _get(verbs)
-    _delete(verbs)
-    _logs(verbs)
-    _tree(verbs)
+    for add in (_up, _run, _apply, _get, _delete, _logs, _tree):
+        add(verbs)
+    for one in (parser, *parser.verbs().values()):
+        one._option_string_actions["--help"].help = "show this help"
     return parser
 
 
+def _add(
+    verbs: "argparse._SubParsersAction[Parser]",
+    name: str,
+    text: str,
+    rest: str,
+    calls: str,
+    *examples: str,
+) -> Parser:
+    """Add a verb that calls `calls`; `rest` is what stands after its options."""
+    verb = verbs.add_parser(
+        name, description=text, examples=[f"arubeki {name} {one}".rstrip() for one in examples]
+    )
+    verb.rest = rest
+    verb.set_defaults(verb=calls)
+    return verb
+
+
 def _up(verbs: "argparse._SubParsersAction[Parser]") -> None:
-    verb = verbs.add_parser("up", help="start a cluster and stay until Ctrl-C")
+    verb = _add(
+        verbs, "up", "Start a cluster and stay until Ctrl-C.", "", "up:up",
+        "", "--memory --nodes 3", "--data ./state --kubeconfig ./kubeconfig",
+    )  # fmt: skip
     _cluster_options(verb)
     verb.add_argument(
         "--kubeconfig",
         metavar="FILE",
-        help="write the kubeconfig there and touch no other (default: merge a context 'arubeki' "
-        "into the usual one, taken away on exit)",
+        help="merge the context 'arubeki' into this file and touch no other (default: the file that "
+        "kubectl would write to); taken out again on exit",
     )
-    verb.set_defaults(verb="up:up")
 
 
 def _cluster_options(verb: argparse.ArgumentParser) -> None:
@@ -56,7 +69,8 @@ def _cluster_options(verb: argparse.ArgumentParser) -> None:
         "--port",
         type=_port,
         metavar="PORT",
-        help="port of the API on 127.0.0.1 (default: 6443, or the next that is free)",
+        help="port of the API on 127.0.0.1, 0 for any that is free (default: 6443, or the next that "
+        "is free)",
     )
     where = verb.add_mutually_exclusive_group()
     where.add_argument(
@@ -67,7 +81,8 @@ def _cluster_options(verb: argparse.ArgumentParser) -> None:
         "--storage",
         metavar="URL",
         type=_storage,
-        help="keep the state in an etcd: etcd://HOST:PORT",
+        help="keep the state in an etcd: etcd://HOST:PORT[,HOST:PORT]; a second server on it takes "
+        "--nodes 0",
     )
     verb.add_argument(
         "--nodes",
@@ -77,12 +92,19 @@ def _cluster_options(verb: argparse.ArgumentParser) -> None:
         help="number of nodes, 0 to 100 (default: 1)",
     )
     verb.add_argument(
-        "--runtime", choices=RUNTIMES, default="auto", help="how Pods run (default: auto)"
+        "--runtime",
+        choices=RUNTIMES,
+        default="auto",
+        help="how Pods run: in a sandbox, as plain processes, or not at all (default: auto, a "
+        "sandbox where that works)",
     )
 
 
 def _run(verbs: "argparse._SubParsersAction[Parser]") -> None:
-    verb = verbs.add_parser("run", help="run the controllers of a Python file until Ctrl-C")
+    verb = _add(
+        verbs, "run", "Run the controllers of a Python file until Ctrl-C.", "FILE", "run:run",
+        "controller.py", "controller.py --up --memory",
+    )  # fmt: skip
     verb.add_argument("file", metavar="FILE", help="a Python file that makes an arubeki.App")
     verb.add_argument("--up", action="store_true", help="start a cluster for it first")
     _cluster_options(verb)
@@ -90,53 +112,89 @@ def _run(verbs: "argparse._SubParsersAction[Parser]") -> None:
     verb.add_argument(
         "--no-crds", action="store_true", help="do not apply the CRDs of the file's kinds first"
     )
-    verb.set_defaults(verb="run:run")
 
 
 def _apply(verbs: "argparse._SubParsersAction[Parser]") -> None:
-    verb = verbs.add_parser("apply", help="bring objects into the state that manifests describe")
+    verb = _add(
+        verbs, "apply", "Bring objects into the state that manifests describe.",
+        "-f FILE ...", "apply:apply", "-f app.yaml", "-f manifests/ -R", "-f - --dry-run=server",
+    )  # fmt: skip
     _file_option(verb, required=True)
     _connection_options(verb)
     _namespace_option(verb)
+    verb.add_argument("--server-side", action="store_true", help="always so; for kubectl's users")
     verb.add_argument("--force-conflicts", action="store_true", help="take over others' fields")
-    verb.add_argument("--field-manager", default="arubeki", help="name to apply under")
     verb.add_argument(
-        "--dry-run", choices=("none", "server"), default="none", help="store nothing with 'server'"
+        "--field-manager",
+        default="arubeki",
+        metavar="NAME",
+        help="name to own the fields under (default: arubeki)",
+    )
+    verb.add_argument(
+        "--dry-run",
+        choices=("none", "server"),
+        default="none",
+        help="ask the server what would become of it, and store nothing (default: none)",
     )
     _output_option(verb, ("json", "yaml", "name"))
-    verb.set_defaults(verb="objects:apply")
 
 
 def _get(verbs: "argparse._SubParsersAction[Parser]") -> None:
-    verb = verbs.add_parser("get", help="show objects")
-    verb.add_argument("what", nargs="*", metavar="KIND [NAME ...] | KIND/NAME ...")
+    verb = _add(
+        verbs, "get", "Show objects.", "KIND [NAME ...] | KIND,KIND | KIND/NAME ...", "get:get",
+        "pods -A -o wide", "deploy,svc -l app=web", "pod/web -o yaml", "pods -w",
+    )  # fmt: skip
+    verb.add_argument("what", nargs="*", metavar="WHAT")
     _file_option(verb, required=False)
     _connection_options(verb)
     _namespace_option(verb)
     verb.add_argument("-A", "--all-namespaces", action="store_true", help="across all namespaces")
-    verb.add_argument("-l", "--selector", default="", help="label selector")
-    verb.add_argument("--field-selector", default="", help="field selector")
+    verb.add_argument(
+        "-l", "--selector", default="", metavar="LABELS", help="only with such labels"
+    )
+    verb.add_argument(
+        "--field-selector", default="", metavar="FIELDS", help="only with such fields"
+    )
     verb.add_argument("-w", "--watch", action="store_true", help="go on showing changes")
+    verb.add_argument("--watch-only", action="store_true", help="show changes alone")
     verb.add_argument("--no-headers", action="store_true", help="leave the column names out")
     verb.add_argument("--show-labels", action="store_true", help="labels as the last column")
+    verb.add_argument("--show-kind", action="store_true", help="the kind before each name")
+    verb.add_argument(
+        "--show-managed-fields", action="store_true", help="keep managedFields in JSON and YAML"
+    )
     verb.add_argument("--ignore-not-found", action="store_true", help="exit 0 if it is not there")
     _output_option(verb, ("wide", "json", "yaml", "name"))
-    verb.set_defaults(verb="objects:get")
 
 
 def _delete(verbs: "argparse._SubParsersAction[Parser]") -> None:
-    verb = verbs.add_parser("delete", help="delete objects")
-    verb.add_argument("what", nargs="*", metavar="KIND NAME ... | KIND/NAME ...")
+    verb = _add(
+        verbs, "delete", "Delete objects, and wait until they are gone.",
+        "KIND NAME ... | KIND/NAME ...", "delete:delete",
+        "pod web", "-f app.yaml", "pods -l app=web --wait=false", "deploy/web --cascade=orphan",
+    )  # fmt: skip
+    verb.add_argument("what", nargs="*", metavar="WHAT")
     _file_option(verb, required=False)
     _connection_options(verb)
     _namespace_option(verb)
-    verb.add_argument("-l", "--selector", default="", help="all of a kind that bear these labels")
+    verb.add_argument(
+        "-A", "--all-namespaces", action="store_true", help="of all namespaces, with -l or --all"
+    )
+    verb.add_argument("-l", "--selector", default="", metavar="LABELS", help="all with such labels")
+    verb.add_argument("--field-selector", default="", metavar="FIELDS", help="all with such fields")
     verb.add_argument("--all", action="store_true", help="all of a kind")
-    verb.add_argument("--grace-period", type=int, metavar="SECONDS", help="time to end in")
-    verb.add_argument("--force", action="store_true", help="with --grace-period=0: at once")
+    verb.add_argument(
+        "--grace-period", type=_number, metavar="SECONDS", help="time that a Pod has to end in"
+    )
+    verb.add_argument("--now", action="store_true", help="the same as --grace-period=1")
+    verb.add_argument(
+        "--force", action="store_true", help="at once, without waiting for processes to end"
+    )
     verb.add_argument(
         "--cascade",
         choices=("background", "foreground", "orphan"),
+        nargs="?",
+        const="background",
         default="background",
         help="what becomes of dependents (default: background)",
     )
@@ -144,46 +202,66 @@ def _delete(verbs: "argparse._SubParsersAction[Parser]") -> None:
         "--wait",
         type=_boolean,
         nargs="?",
-        const=True,
+        const="true",
         default=True,
         metavar="true|false",
         help="wait until they are gone (default: true)",
     )
+    verb.add_argument(
+        "--timeout",
+        default="0s",
+        metavar="DURATION",
+        help="how long to wait, as 30s or 2m (default: 0s, a week)",
+    )
     verb.add_argument("--ignore-not-found", action="store_true", help="exit 0 if it is not there")
     _output_option(verb, ("name",))
-    verb.set_defaults(verb="objects:delete")
 
 
 def _logs(verbs: "argparse._SubParsersAction[Parser]") -> None:
-    verb = verbs.add_parser("logs", help="show what a container printed")
+    verb = _add(
+        verbs, "logs", "Show what a container printed.", "POD | KIND/NAME [CONTAINER]", "logs:logs",
+        "web-5d8", "deploy/web -f --tail=20", "web-5d8 -c proxy --since=5m",
+    )  # fmt: skip
     verb.add_argument("what", metavar="POD | KIND/NAME")
     verb.add_argument("container_name", nargs="?", metavar="CONTAINER")
     _connection_options(verb)
     _namespace_option(verb)
-    verb.add_argument("-c", "--container", default="", help="which container")
+    verb.add_argument("-c", "--container", default="", metavar="NAME", help="which container")
     verb.add_argument("-f", "--follow", action="store_true", help="go on as it prints")
     verb.add_argument("-p", "--previous", action="store_true", help="of the run before this one")
-    verb.add_argument("--tail", type=int, default=-1, metavar="LINES", help="the last lines only")
-    verb.add_argument("--since", default="", metavar="DURATION", help="as 5s, 2m, 3h")
+    verb.add_argument(
+        "--tail", type=_number, default=-1, metavar="LINES", help="the last lines only"
+    )
+    verb.add_argument("--since", default="", metavar="DURATION", help="not older, as 5s, 2m, 3h")
+    verb.add_argument("--since-time", default="", metavar="TIME", help="not older, as RFC 3339")
+    verb.add_argument("--limit-bytes", type=_number, metavar="BYTES", help="no more than so much")
     verb.add_argument("--timestamps", action="store_true", help="when each line was printed")
-    verb.set_defaults(verb="logs:logs")
 
 
 def _tree(verbs: "argparse._SubParsersAction[Parser]") -> None:
-    verb = verbs.add_parser("tree", help="show an object and what belongs to it")
-    verb.add_argument("what", metavar="KIND/NAME")
+    verb = _add(
+        verbs, "tree", "Show an object and what belongs to it.", "KIND/NAME", "tree:tree",
+        "deploy/web",
+    )  # fmt: skip
+    verb.add_argument("what", nargs="+", metavar="KIND/NAME")
     _connection_options(verb)
     _namespace_option(verb)
-    verb.set_defaults(verb="tree:tree")
 
 
 def _connection_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--kubeconfig", metavar="FILE", help="the kubeconfig to use")
-    verb.add_argument("--context", default="", help="its context to use (default: the current one)")
+    verb.add_argument(
+        "--context",
+        default="",
+        metavar="NAME",
+        help="its context to use (default: the current one)",
+    )
 
 
 def _namespace_option(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("-n", "--namespace", default="", help="namespace (default: the context's)")
+    verb.add_argument(
+        "-n", "--namespace", default="", metavar="NAME", help="namespace (default: the context's)"
+    )
 
 
 def _file_option(verb: argparse.ArgumentParser, *, required: bool) -> None:
@@ -205,8 +283,8 @@ def _output_option(verb: argparse.ArgumentParser, choices: tuple[str, ...]) -> N
 
 def _port(text: str) -> int:
     number = _number(text)
-    if not 0 < number < 65536:
-        raise argparse.ArgumentTypeError(f"{text} is not a port (1 to 65535)")
+    if not 0 <= number < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is not a port (1 to 65535, 0 for any)")
     return number
 
 
@@ -226,7 +304,8 @@ def _number(text: str) -> int:
 
 
 def _storage(text: str) -> str:
-    if not text.startswith("etcd://"):
+    scheme, _, rest = text.partition("://")
+    if scheme != "etcd" or not rest:
         raise argparse.ArgumentTypeError(f"{text!r} is no storage; known: etcd://HOST:PORT")
     return text
 

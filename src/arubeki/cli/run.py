@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from arubeki.cli.lines import printer
-from arubeki.cli.up import ready_block, run_loop, serving, stop_signal
+from arubeki.cli.up import Stop, ready_block, run_loop, serving
 from arubeki.client import config
 from arubeki.client.client import Client
 from arubeki.client.https import HttpsTransport
@@ -21,6 +21,9 @@ from arubeki.runtime.app import App
 from arubeki.runtime.install import install
 from arubeki.runtime.manager import Manager
 from arubeki.runtime.trace import Trace
+
+GRACE_SECONDS = 3.0
+"""How long running reconciles may go on after Ctrl-C."""
 
 
 def run(options: Any) -> int:
@@ -31,25 +34,34 @@ def run(options: Any) -> int:
 
 
 async def _run(options: Any, apps: list[App]) -> int:
-    stopped = stop_signal()
-    async with _client(options) as client:
-        if not options.no_crds:
-            await install(client, apps)
+    stop = Stop()
+    async with _client(options, stop) as client:
+        if client is None or await stop.cuts(_install(options, client, apps)):
+            return 0
         trace = Trace()
         trace.subscribe(printer())
-        async with Manager(client, apps, trace=trace) as manager:
+        async with Manager(client, apps, trace=trace, grace_seconds=GRACE_SECONDS) as manager:
             names = ", ".join(one.name for one in manager.controllers)
             print(f"running {names}; Ctrl-C ends it", flush=True)
-            await stopped.wait()
+            await stop.wait()
     return 0
 
 
+async def _install(options: Any, client: Client, apps: list[App]) -> None:
+    if not options.no_crds:
+        await install(client, apps)
+
+
 @contextlib.asynccontextmanager
-async def _client(options: Any) -> AsyncIterator[Client]:
+async def _client(options: Any, stop: Stop) -> AsyncIterator[Client | None]:
     """Give a client of the cluster: one that is started here, or the one of the kubeconfig."""
     if options.up:
-        async with serving(options) as (cluster, context):
-            print(ready_block(cluster, context, ""), flush=True)
+        async with serving(options, stop) as served:
+            if served is None:
+                yield None
+                return
+            cluster, name = served
+            print(ready_block(cluster, name, options.kubeconfig), flush=True)
             yield cluster.client()
         return
     found = config.load(path=options.kubeconfig or None, context=options.context)

@@ -7,128 +7,148 @@ Outside the ring: [you > **cli** > client].
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 import msgspec
 
 from arubeki.api.objects import Kind
 from arubeki.client import config
+from arubeki.client.answers import error_of, watch_lines
+from arubeki.client.client import Client
+from arubeki.client.discovery import Served
 from arubeki.client.https import HttpsTransport
-from arubeki.client.transport import Transport
-from arubeki.errors import ApiError, ConfigError
+from arubeki.client.options import query_text, selection
+from arubeki.errors import ApiError, Expired, NotFound
 
-_DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+TABLE = {"accept": "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}
+"""Asks for objects as rows of a table, which the server lays out."""
+_PAGE = 500
+_ESTABLISHED_SECONDS = 5.0
 
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A kind that the server has, under all the names it answers to."""
-
-    kind: Kind
-    singular: str
-    short_names: tuple[str, ...] = ()
-    verbs: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
-
-    @property
-    def qualified(self) -> str:
-        """`deployments.apps`, or `pods`."""
-        return f"{self.kind.plural}.{self.kind.group}" if self.kind.group else self.kind.plural
-
-    @property
-    def label(self) -> str:
-        """`deployment.apps`, or `pod`: what stands before the slash in `-o name`."""
-        return f"{self.singular}.{self.kind.group}" if self.kind.group else self.singular
-
-    def answers_to(self, word: str) -> bool:
-        """Whether `word` (lower case) names this kind: plural, singular, short, or qualified."""
-        names = {self.kind.plural, self.singular, self.kind.kind.lower(), *self.short_names}
-        if word in names:
-            return True
-        name, _, rest = word.partition(".")
-        if name not in (self.kind.plural, self.singular):
-            return False
-        return rest in (self.kind.group, f"{self.kind.version}.{self.kind.group}".rstrip("."))
+Query = Mapping[str, str | int | bool | None]
 
 
 class Session:
     """One command's connection."""
 
-    def __init__(self, transport: Transport, namespace: str) -> None:
-        self.transport = transport
+    def __init__(self, client: Client, namespace: str) -> None:
+        self.client = client
         self.namespace = namespace
-        self._served: list[Served] = []
-
-    async def served(self) -> list[Served]:
-        """Return every kind of the server, core first, each group's preferred version first."""
-        if not self._served:
-            for path in ("/api", "/apis"):
-                found = await self.json("GET", path, headers={"accept": _DISCOVERY})
-                self._served += _served(found)
-        return self._served
 
     async def find(self, word: str) -> Served:
-        """Return the kind that a word on the command line means. Raises: ConfigError."""
-        for one in await self.served():
-            if one.answers_to(word.lower()):
-                return one
-        raise ConfigError(f'the server doesn\'t have a resource type "{word}"')
+        """Return the kind that a word on the command line means. Raises: NotFound."""
+        return await self.client.discovery.find(word)
 
-    async def kind_of(self, obj: Mapping[str, Any]) -> Served:
-        """Return the kind of an object of a manifest. Raises: ConfigError."""
-        for again in (False, True):
-            if again:
-                self._served = []  # its definition may have come a moment ago, with this manifest
-            for one in await self.served():
-                if (one.kind.api_version, one.kind.kind) == (obj.get("apiVersion"), obj["kind"]):
+    async def meant(self, word: str) -> list[Served]:
+        """Return the kinds of a word, which may be a category such as `all`. Raises: NotFound."""
+        served = await self.client.discovery.served()
+        group = [one for one in served if word in one.categories and one.is_preferred]
+        return group or [await self.find(word)]
+
+    async def kind_of(self, obj: Mapping[str, Any], *, is_coming: bool = False) -> Served:
+        """Return the kind of an object of a manifest.
+
+        With `is_coming` its definition has just been applied, so it is waited for a little.
+        Raises: NotFound.
+        """
+        named = (obj.get("apiVersion"), obj.get("kind"))
+        loop = asyncio.get_running_loop()
+        until = loop.time() + (_ESTABLISHED_SECONDS if is_coming else 0.0)
+        is_stale = False
+        while True:
+            for one in await self.client.discovery.served(refresh=is_stale):
+                if (one.kind.api_version, one.kind.kind) == named:
                     return one
-        raise ConfigError(
-            f'no matches for kind "{obj["kind"]}" in version "{obj.get("apiVersion", "")}"; '
-            "its CustomResourceDefinition must be applied first"
+            if loop.time() >= until:
+                break
+            await asyncio.sleep(0.1 if is_stale else 0)
+            is_stale = True
+        raise NotFound(
+            f'no matches for kind "{named[1]}" in version "{named[0] or ""}"\n'
+            "help: its CustomResourceDefinition must be applied first"
         )
 
     async def json(
         self,
         method: str,
         path: str,
-        query: Mapping[str, str | int] | None = None,
+        query: Query | None = None,
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
-    ) -> Any:
+        media_type: str = "application/json",
+    ) -> dict[str, Any]:
         """Send a request and return the decoded answer. Raises: ApiError, TransportError."""
-        if body:
-            headers = {"content-type": "application/json", **(headers or {})}
-        response = await self.transport.request(
-            method, path, query=urlencode(query or {}), headers=headers, body=body
+        content = await self.client.request(
+            method,
+            path,
+            query=query_text(**(query or {})),
+            body=body,
+            media_type=media_type,
+            headers=headers,
         )
-        content = response.content()
         try:
-            found = msgspec.json.decode(content) if content else {}
+            found = msgspec.json.decode(content or b"{}")
         except msgspec.DecodeError:
-            found = {"message": content.decode("utf-8", "replace").strip()}
-        if response.status >= 400:
-            raise ApiError.from_status(found if isinstance(found, dict) else {}, response.status)
+            found = None
+        if not isinstance(found, dict):
+            raise ApiError(f"{method} {path}: the server's answer is no object")
         return found
 
+    async def object(
+        self, kind: Kind, namespace: str, name: str, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any] | None:
+        """Return an object, None when it is not there. Raises: ApiError, TransportError."""
+        try:
+            return await self.json("GET", kind.path(namespace, name), headers=headers)
+        except NotFound as error:
+            if not error.details.get("name"):
+                raise  # the kind is missing, not the object
+            return None
+
+    async def pages(
+        self,
+        kind: Kind,
+        namespace: str,
+        *,
+        labels: str = "",
+        fields: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Return a whole list, or its table, read in pages. Raises: ApiError, TransportError."""
+        whole: dict[str, Any] = {}
+        token, limit = "", _PAGE
+        while True:
+            query: Query = {**selection(labels, fields), "limit": limit, "continue": token}
+            try:
+                found = await self.json("GET", kind.path(namespace), query, headers=headers)
+            except Expired:  # the pages have grown too old: once more, in one piece
+                if not token:
+                    raise
+                whole, token, limit = {}, "", 0
+                continue
+            rows = "rows" if "rows" in found else "items"
+            if whole:
+                whole[rows] += found.get(rows) or []
+            else:
+                whole = {**found, rows: list(found.get(rows) or ())}
+            token = (found.get("metadata") or {}).get("continue") or ""
+            if not token:
+                return whole
+
     async def watch(
-        self, path: str, query: Mapping[str, str | int], headers: Mapping[str, str] | None = None
-    ) -> AsyncIterator[dict[str, Any]]:
-        """Yield the events of a watch. Raises: ApiError, TransportError."""
-        text = urlencode({**query, "watch": "true"})
-        async with self.transport.stream("GET", path, query=text, headers=headers) as stream:
-            rest = b""
-            async for piece in stream:
-                *lines, rest = (rest + piece).split(b"\n")
-                for line in lines:
-                    if line.strip():
-                        yield _event(msgspec.json.decode(line))
-            if stream.status >= 400:
-                raise ApiError.from_status(msgspec.json.decode(rest or b"{}"), stream.status)
+        self, path: str, query: Query, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        """Yield (type, object) of a watch. Raises: ApiError, TransportError."""
+        text = query_text(**query, watch=True)
+        async with self.client.transport.stream("GET", path, query=text, headers=headers) as stream:
+            if stream.status != 200:
+                content = b"".join([piece async for piece in stream])
+                raise error_of(stream.status, content, stream.headers)
+            async for line in watch_lines(stream):
+                yield line.type, msgspec.json.decode(line.object)
 
 
 @asynccontextmanager
@@ -136,17 +156,14 @@ async def connected(options: Any) -> AsyncIterator[Session]:
     """Connect as the options `kubeconfig`, `context` and `namespace` say."""
     found = config.load(path=options.kubeconfig or None, context=options.context)
     namespace = getattr(options, "namespace", "") or found.namespace or "default"
-    transport = HttpsTransport(found)
+    client = Client(HttpsTransport(found))
     try:
-        yield Session(transport, namespace)
+        yield Session(client, namespace)
     finally:
-        await transport.close()
+        await client.close()
 
 
-def run(
-    verb: Callable[[Session, Any], Coroutine[Any, Any, int]],
-    options: Any,
-) -> int:
+def run(verb: Callable[[Session, Any], Coroutine[Any, Any, int]], options: Any) -> int:
     """Run one verb on a connection of its own and return the exit status."""
 
     async def main() -> int:
@@ -154,51 +171,3 @@ def run(
             return await verb(session, options)
 
     return asyncio.run(main())
-
-
-def split(words: Sequence[str]) -> list[tuple[str, str]]:
-    """Return (kind, name) pairs of `KIND NAME ...`, `KIND/NAME ...` or `KIND,KIND` ("" for all).
-
-    Raises: ConfigError for a mixture.
-    """
-    if not words:
-        raise ConfigError("say what: KIND, KIND NAME or KIND/NAME")
-    if any("/" in word for word in words):
-        pairs = [tuple(word.split("/", 1)) for word in words if "/" in word]
-        if len(pairs) != len(words) or not all(kind and name for kind, name in pairs):
-            raise ConfigError("there is no mixing KIND/NAME with KIND NAME")
-        return [(kind, name) for kind, name in pairs]
-    kinds, names = words[0].split(","), words[1:]
-    return [(kind, name) for kind in kinds for name in (names or [""])]
-
-
-def _event(event: dict[str, Any]) -> dict[str, Any]:
-    if event.get("type") == "ERROR":
-        raise ApiError.from_status(event.get("object") or {})
-    return event
-
-
-def _served(document: dict[str, Any]) -> list[Served]:
-    found = []
-    for group in document.get("items") or ():
-        name = (group.get("metadata") or {}).get("name") or ""
-        for version in group.get("versions") or ():
-            for one in version.get("resources") or ():
-                response = one.get("responseKind") or {}
-                kind = Kind(
-                    group=name,
-                    version=version["version"],
-                    kind=response.get("kind", ""),
-                    plural=one["resource"],
-                    namespaced=one.get("scope") == "Namespaced",
-                )
-                found.append(
-                    Served(
-                        kind,
-                        one.get("singularResource") or kind.kind.lower(),
-                        tuple(one.get("shortNames") or ()),
-                        tuple(one.get("verbs") or ()),
-                        tuple(one.get("categories") or ()),
-                    )
-                )
-    return found

@@ -10,11 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+from arubeki.cli.failures import Misuse
 from arubeki.cli.output import print_rows
-from arubeki.cli.session import Served, Session, run, split
-from arubeki.errors import ConfigError, Forbidden, MethodNotAllowed, NotFound
+from arubeki.cli.session import TABLE, Session, run
+from arubeki.cli.targets import split
+from arubeki.client.discovery import Served
+from arubeki.errors import Forbidden, MethodNotAllowed, NotFound
 
-_WHOLE = {"accept": "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}
 _QUIET = {"Name", "Age", "Created At", "Labels", "Since"}
 """Columns that say nothing about how an object fares."""
 
@@ -27,13 +29,14 @@ def tree(options: Any) -> int:
 
 
 async def _tree(session: Session, options: Any) -> int:
-    ((word, name),) = split([options.what])
-    if not name:
-        raise ConfigError("say which: KIND/NAME")
+    pairs = split(options.what)
+    if len(pairs) != 1 or not pairs[0][1]:
+        raise Misuse("say which one: KIND/NAME")
+    ((word, name),) = pairs
     served = await session.find(word)
     namespace = session.namespace if served.kind.namespaced else ""
     table = await session.json(
-        "GET", served.kind.path(namespace, name), {"includeObject": "Metadata"}, headers=_WHOLE
+        "GET", served.kind.path(namespace, name), {"includeObject": "Metadata"}, headers=TABLE
     )
     root = next(_found(served, table))
     dependents = await _dependents(session, namespace)
@@ -45,7 +48,7 @@ async def _dependents(session: Session, namespace: str) -> dict[str, list[Found]
     """Return what is owned, by the uid of its owner; in all namespaces for a cluster-wide root."""
     kinds = [
         one
-        for one in await session.served()
+        for one in await session.client.discovery.served()
         if "list" in one.verbs and (one.kind.namespaced or not namespace)
     ]
     tables = await asyncio.gather(*(_list(session, one, namespace) for one in kinds))
@@ -65,7 +68,7 @@ async def _dependents(session: Session, namespace: str) -> dict[str, list[Found]
 async def _list(session: Session, served: Served, namespace: str) -> dict[str, Any]:
     try:
         found: dict[str, Any] = await session.json(
-            "GET", served.kind.path(namespace), headers=_WHOLE
+            "GET", served.kind.path(namespace), headers=TABLE
         )
     except (NotFound, Forbidden, MethodNotAllowed):
         return {}  # what may not be seen is not shown

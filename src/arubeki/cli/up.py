@@ -7,17 +7,16 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from arubeki.cli import context
 from arubeki.cluster import Cluster, Options
-from arubeki.errors import ConfigError
+from arubeki.errors import ArubekiError
 
-CONTEXT = "arubeki"
+READY_SECONDS = 60.0
 
 
 def version(_: Any) -> int:
@@ -34,10 +33,12 @@ def up(options: Any) -> int:
 
 
 async def _up(options: Any) -> int:
-    stopped = stop_signal()
-    async with serving(options) as (cluster, context):
-        print(ready_block(cluster, context, str(options.kubeconfig or "")), flush=True)
-        await stopped.wait()
+    stop = Stop()
+    async with serving(options, stop) as served:
+        if served is not None:
+            cluster, name = served
+            print(ready_block(cluster, name, options.kubeconfig), flush=True)
+            await stop.wait()
     return 0
 
 
@@ -53,40 +54,64 @@ def run_loop(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
         return runner.run(main())
 
 
-def stop_signal() -> asyncio.Event:
-    """Return an event that Ctrl-C, SIGTERM or a closed terminal sets."""
-    event = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None:
-            with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises instead
-                loop.add_signal_handler(number, event.set)
-    return event
+class Stop:
+    """Ctrl-C, SIGTERM or a closed terminal, from now on."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None:
+                with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C raises instead
+                    loop.add_signal_handler(number, self._event.set)
+
+    async def wait(self) -> None:
+        """Wait for it."""
+        await self._event.wait()
+
+    async def cuts(self, work: Awaitable[object]) -> bool:
+        """Wait for `work`, or cancel it when told to stop; return whether that was so."""
+        task = asyncio.ensure_future(work)
+        told = asyncio.ensure_future(self._event.wait())
+        try:
+            await asyncio.wait((task, told), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            told.cancel()
+            if not task.done():
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        if task.cancelled():
+            return True
+        task.result()
+        return False
 
 
 @contextlib.asynccontextmanager
-async def serving(options: Any) -> AsyncIterator[tuple[Cluster, str]]:
-    """Run a cluster and keep its context in a kubeconfig; give both, take both away."""
+async def serving(options: Any, stop: Stop) -> AsyncIterator[tuple[Cluster, str] | None]:
+    """Run a cluster and keep its context in a kubeconfig; give both, take both away.
+
+    Gives None when told to stop before it was ready. Raises: ArubekiError.
+    """
+    path = context.chosen_file(options.kubeconfig)
     cluster = Cluster(wishes(options))
-    await cluster.start()
     try:
-        await cluster.wait_ready()
-        own = getattr(options, "kubeconfig", None)
-        if own and not getattr(options, "up", False):
-            _write(Path(own), cluster)
-            try:
-                yield cluster, CONTEXT
-            finally:
-                with contextlib.suppress(FileNotFoundError):
-                    Path(own).unlink()
-        else:
-            with merged(cluster) as context:
-                yield cluster, context
-    except TimeoutError as error:
-        raise ConfigError(str(error)) from error
+        if await stop.cuts(_ready(cluster)):
+            yield None
+            return
+        with context.merged(path, cluster.url, *cluster.kubeconfig_entries()) as name:
+            yield cluster, name
     finally:
         await cluster.stop()
+
+
+async def _ready(cluster: Cluster) -> None:
+    await cluster.start()
+    try:
+        await cluster.wait_ready(READY_SECONDS)
+    except TimeoutError as error:
+        raise ArubekiError(str(error)) from error
 
 
 def wishes(options: Any) -> Options:
@@ -105,56 +130,16 @@ def state_directory() -> Path:
     """Return where a cluster keeps its state unless told otherwise: the user's state directory."""
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "arubeki"
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(base) / "arubeki"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home()) / "arubeki"
+    # Source: XDG Base Directory Specification; a relative path in there counts as none.
+    base = Path(os.environ.get("XDG_STATE_HOME") or "")
+    return (base if base.is_absolute() else Path.home() / ".local" / "state") / "arubeki"
 
 
-@contextlib.contextmanager
-def merged(cluster: Cluster) -> Any:
-    """Keep a context of the cluster in the user's kubeconfig, and give its name.
-
-    A context that a crashed cluster left behind is replaced; one that is still answered keeps its
-    name, and this cluster gets another.
-    """
-    from arubeki.client import config, kubeconfig
-
-    path = config.writable_path()
-    name = CONTEXT
-    if _is_answered(path, name):
-        name = f"{CONTEXT}-{cluster.port}"
-    entry, user = cluster.kubeconfig_entries()
-    kubeconfig.merge_context(path, name, cluster=entry, user=user)
-    try:
-        yield name
-    finally:
-        kubeconfig.remove_context(path, name)
-
-
-def _is_answered(path: Path, name: str) -> bool:
-    """Whether somebody listens where a context of that name leads."""
-    from arubeki.client import config
-
-    if not path.exists():
-        return False
-    for one in config.read(path).get("clusters") or ():
-        if one.get("name") == name:
-            place = urlsplit((one.get("cluster") or {}).get("server") or "")
-            with contextlib.suppress(OSError, ValueError):
-                socket.create_connection((place.hostname, place.port), timeout=0.5).close()
-                return True
-    return False
-
-
-def _write(path: Path, cluster: Cluster) -> None:
-    from arubeki.api import documents
-    from arubeki.net import tls
-
-    tls.write_private(path, documents.dump(cluster.kubeconfig()).encode())
-
-
-def ready_block(cluster: Cluster, context: str, file: str) -> str:
+def ready_block(cluster: Cluster, name: str, file: str | None) -> str:
     """Return what is said when the cluster is ready: where it is, what it has, how to end it."""
-    where = f"kubeconfig: {file}" if file else f"kubectl context: {context} (now current)"
+    where = f"kubectl context: {name} (now current)" + (f" in {file}" if file else "")
     options = cluster.options
     kept = str(options.storage) if options.storage else "memory: gone when this ends"
     how = {
@@ -170,6 +155,5 @@ def ready_block(cluster: Cluster, context: str, file: str) -> str:
         f"  state   {kept}",
     ]
     lines += [f"  note    {notice}" for notice in cluster.notices]
-    end = "removes the kubeconfig" if file else "takes the context away"
-    lines.append(f"Ctrl-C stops it and {end}.")
+    lines.append("Ctrl-C stops it and takes the context away.")
     return "\n".join(lines)

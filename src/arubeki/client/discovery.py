@@ -39,6 +39,31 @@ class Served:
     categories: tuple[str, ...] = ()
     subresources: tuple[str, ...] = ()
 
+    @property
+    def qualified(self) -> str:
+        """Its name that is nobody else's: `deployments.apps`, or `pods`."""
+        return f"{self.kind.plural}.{self.kind.group}" if self.kind.group else self.kind.plural
+
+    @property
+    def label(self) -> str:
+        """What stands before the name of an object: `deployment.apps`, or `pod`."""
+        name = self.singular or self.kind.kind.lower()
+        return f"{name}.{self.kind.group}" if self.kind.group else name
+
+    def answers_to(self, word: str) -> bool:
+        """Whether people mean this by `word`: plural, singular, kind or short name, in any case.
+
+        A group may follow, whole or the beginning of it, or a version and a group: `deploy.apps`,
+        `ingresses.networking`, `deployments.v1.apps`. Source: apimachinery meta/restmapper.go
+        (ResourcesFor), client-go restmapper/shortcut.go.
+        """
+        name, _, rest = word.lower().partition(".")
+        names = {self.kind.plural, self.singular, self.kind.kind.lower(), *self.short_names}
+        if not name or name not in names:
+            return False
+        group, version = self.kind.group, self.kind.version
+        return group.startswith(rest) or rest == f"{version}.{group}".rstrip(".")
+
 
 class Discovery:
     """What one server serves, as far as it was asked."""
@@ -64,6 +89,16 @@ class Discovery:
         if found is None:
             raise NotFound(f'the server has no kind "{kind}" in version "{api_version}"')
         return found.kind
+
+    async def find(self, word: str) -> Served:
+        """Return what people mean by a word such as `deploy`: the first that answers to it.
+
+        Raises: NotFound.
+        """
+        for each in await self.served():
+            if each.answers_to(word):
+                return each
+        raise NotFound(f'the server doesn\'t have a resource type "{word}"')
 
     async def served(self, *, refresh: bool = False) -> list[Served]:
         """Return everything that is served, in the server's order of groups and versions."""

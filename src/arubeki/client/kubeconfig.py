@@ -3,7 +3,8 @@
 The file belongs to the user and to other programs: it is locked as client-go locks it (`<file>.lock`,
 made exclusively), replaced in one step, and everything in it that is not ours stays. A context keeps
 in an extension which context was current before it, so that removing it gives the user that one
-back, also when the program that wrote it has crashed since.
+back, also when the program that wrote it has crashed since. The extension tells ours from the
+user's own contexts too, which are never replaced.
 Source: client-go tools/clientcmd/config.go (lockFile), kind pkg/cluster/internal/kubeconfig.
 
 On the ring: beside the transport; run by whoever starts a cluster.
@@ -11,9 +12,10 @@ On the ring: beside the transport; run by whoever starts a cluster.
 
 import base64
 import contextlib
+import copy
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ LOCK_SECONDS = 2.0
 _LOCK_STEP_SECONDS = 0.05
 _EXTENSION = "arubeki"
 _PREVIOUS = "previous-context"
+_PLURALS = ("clusters", "users", "contexts")
 
 
 def cluster_entry(server: str, authority: bytes | None = None) -> dict[str, Any]:
@@ -54,43 +57,79 @@ def merge_context(
     cluster: Mapping[str, Any],
     user: Mapping[str, Any],
     namespace: str = "",
-) -> None:
-    """Write a cluster, a user and a context, all called `name`, and make the context current.
+    others: Iterable[str] = (),
+) -> str:
+    """Write a cluster, a user and a context of one name, make the context current, return the name.
 
-    The file is made if there is none; entries of that name are replaced.
-    Raises: ConfigError when the file is no kubeconfig or stays locked.
+    The file is made if there is none. Entries called `name` are replaced; with `others` nothing is:
+    the first name counts that nothing in the file has, `name` itself or one of `others`.
+    Raises: ConfigError when the file is no kubeconfig, stays locked or cannot be written.
     """
     with _changed(path) as document:
+        names = (name, *others)
+        taken = _names(document) if len(names) > 1 else set()
+        name = next((one for one in names if one not in taken), names[-1])
         current = str(document.get("current-context") or "")
         previous = _previous(document, name) if current == name else current
         context: dict[str, Any] = {"cluster": name, "user": name}
         if namespace:
             context["namespace"] = namespace
-        if previous:
-            context["extensions"] = [{"name": _EXTENSION, "extension": {_PREVIOUS: previous}}]
+        context["extensions"] = [{"name": _EXTENSION, "extension": {_PREVIOUS: previous}}]
         document.setdefault("apiVersion", "v1")
         document.setdefault("kind", "Config")
         document["current-context"] = name
         for plural, entry in _entries(name, cluster, user, context):
-            others = _others(document, plural, name)
-            document[plural] = [*others, entry]
+            document[plural] = [*_others(document, plural, name), entry]
+    return name
 
 
-def remove_context(path: Path | str, name: str) -> None:
+def remove_context(path: Path | str, name: str, *, drop_empty: bool = False) -> None:
     """Take the cluster, user and context called `name` out; nothing happens if they are not there.
 
-    If the context is current, the one before it becomes current again, if it still exists.
+    If the context is current, the one before it becomes current again, if it still exists. With
+    `drop_empty` the file goes too when nothing is left in it.
+    Raises: ConfigError.
     """
     if not Path(path).exists():
         return
-    with _changed(path) as document:
+    with _changed(path, drop_empty=drop_empty) as document:
+        previous = _previous(document, name)
         if document.get("current-context") == name:
-            previous = _previous(document, name)
             known = {each.get("name") for each in _others(document, "contexts", name)}
             document["current-context"] = previous if previous in known else ""
-        for plural in ("clusters", "users", "contexts"):
+        for plural in _PLURALS:
             if document.get(plural):
                 document[plural] = _others(document, plural, name)
+        # Who came after us and will go after us gives back what we would have.
+        for entry in document.get("contexts") or ():
+            mark = _mark(entry)
+            if mark is not None and mark.get(_PREVIOUS) == name:
+                mark[_PREVIOUS] = previous
+
+
+def marked(path: Path | str) -> dict[str, dict[str, Any]]:
+    """Return the clusters of the contexts that were written here, by the context's name.
+
+    Raises: ConfigError when the file is no kubeconfig.
+    """
+    if not Path(path).exists():
+        return {}
+    document = read(Path(path))
+    names = {
+        str(entry.get("name"))
+        for entry in document.get("contexts") or ()
+        if _mark(entry) is not None
+    }
+    return {
+        one["name"]: one.get("cluster") or {}
+        for one in document.get("clusters") or ()
+        if isinstance(one, dict) and one.get("name") in names
+    }
+
+
+def is_empty(path: Path | str) -> bool:
+    """Whether a file is missing or names nothing. Raises: ConfigError."""
+    return not Path(path).exists() or not _names(read(Path(path)))
 
 
 def _entries(
@@ -108,31 +147,55 @@ def _others(document: Mapping[str, Any], plural: str, name: str) -> list[Any]:
     return [each for each in entries if not isinstance(each, dict) or each.get("name") != name]
 
 
+def _names(document: Mapping[str, Any]) -> set[str]:
+    return {
+        str(each.get("name"))
+        for plural in _PLURALS
+        for each in _others(document, plural, "")
+        if isinstance(each, dict)
+    }
+
+
+def _mark(context: Any) -> dict[str, Any] | None:
+    """Return what we noted in an entry of `contexts`; None when it is not ours."""
+    inner = context.get("context") if isinstance(context, dict) else None
+    for extension in (inner.get("extensions") if isinstance(inner, dict) else None) or ():
+        if isinstance(extension, dict) and extension.get("name") == _EXTENSION:
+            note = extension.get("extension")
+            return note if isinstance(note, dict) else {}
+    return None
+
+
 def _previous(document: Mapping[str, Any], name: str) -> str:
     """Return the context that was current before `name`, as its extension says."""
     for entry in document.get("contexts") or ():
         if isinstance(entry, dict) and entry.get("name") == name:
-            for extension in (entry.get("context") or {}).get("extensions") or ():
-                if extension.get("name") == _EXTENSION:
-                    return str((extension.get("extension") or {}).get(_PREVIOUS) or "")
+            return str((_mark(entry) or {}).get(_PREVIOUS) or "")
     return ""
 
 
 @contextlib.contextmanager
-def _changed(path: Path | str) -> Iterator[dict[str, Any]]:
+def _changed(path: Path | str, *, drop_empty: bool = False) -> Iterator[dict[str, Any]]:
     """Give the file's content to be changed; write it back if it was."""
     import yaml
 
     # A link is followed: what it points to is replaced, not the link.
     path = Path(os.path.realpath(path))
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _locked(path):
-        before = read(path) if path.exists() else {}
-        document = read(path) if path.exists() else {}
-        yield document
-        if document != before:
-            text = yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
-            write_private(path, text.encode())
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(path):
+            before = read(path) if path.exists() else {}
+            document = copy.deepcopy(before)
+            yield document
+            if drop_empty and not _names(document):
+                path.unlink(missing_ok=True)
+            elif document != before:
+                text = yaml.dump(
+                    document, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True
+                )
+                write_private(path, text.encode())
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager

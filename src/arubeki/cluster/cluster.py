@@ -10,34 +10,37 @@ Above both halves.
 import asyncio
 import errno
 import logging
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from arubeki import controllers, scheduler
 from arubeki.client import kubeconfig
 from arubeki.client.client import Client
 from arubeki.client.transport import InProcessTransport
-from arubeki.cluster import identity
+from arubeki.cluster import identity, network
 from arubeki.cluster.machines import Machines
 from arubeki.cluster.options import DEFAULT_PORT, PORT_TRIES, Options
+from arubeki.controllers.serviceaccount import DEFAULT
 from arubeki.errors import ConfigError
 from arubeki.kinds import core_v1 as core
 from arubeki.net import http1, tls
 from arubeki.net.message import User
-from arubeki.node.network import addresses
 from arubeki.node.services import Services
 from arubeki.runtime.app import App
 from arubeki.runtime.manager import Manager
 from arubeki.runtime.trace import Trace
 from arubeki.server.access import Access
 from arubeki.server.app import App as Server
+from arubeki.server.bootstrap import NAMESPACES
 from arubeki.server.core import Settings
 from arubeki.server.wire import stamp
 from arubeki.storage.base import Storage
 
 HOST = "127.0.0.1"
-SERVICE_BLOCKS = (200, 254)
-"""Services' addresses come from one 127.N.0.0/16 of these; nodes take the lower ones."""
-_NETWORK_KEY = "/arubeki/network"
+STOP_SECONDS = 5.0
+"""How long one part of the cluster may take to stop before the next one is stopped."""
+GRACE_SECONDS = 2.0
+"""How long a user's reconcile may go on when the cluster stops."""
 _SCHEDULER = "default-scheduler"
 
 logger = logging.getLogger(__name__)
@@ -62,7 +65,7 @@ class Cluster:
         self._listener: http1.Server | None = None
         self._manager: Manager | None = None
         self._services: Services | None = None
-        self._service_block: addresses.Block | None = None
+        self._network: network.Network | None = None
         self._identity: identity.Identity | None = None
         self._admin: tls.Pair | None = None
         self._managers: list[Manager] = []
@@ -96,9 +99,12 @@ class Cluster:
         if self.options.serve:
             self._identity = await identity.load(storage)
             access.authenticator.add_token(self._identity.token, identity.ADMIN)
-            self._service_block = await self._claimed_services(storage)
-            if not self._service_block.reason:
-                settings.service_network = self._service_block.cidr
+            self._network = await network.claim(
+                storage, is_shared=self.options.is_etcd, is_real=self.options.runtime != "fake"
+            )
+            settings.service_network = self._network.cidr or settings.service_network
+            if self._network.notice:
+                self.notices.append(self._network.notice)
         server = self._server = Server(
             storage, access=access, nodes=self.machines.find, settings=settings
         )
@@ -114,7 +120,7 @@ class Cluster:
     async def _start_controllers(self, server: Server) -> None:
         found = controllers.built_in(node_grace_seconds=self.options.node_grace_seconds)
         found.append(scheduler.controller())
-        if self.options.serve and self.options.runtime != "fake":
+        if self._network is not None and self._network.is_served:
             self._services = Services(HOST)
             found.append(self._services.controller)
         self._manager = Manager(
@@ -128,27 +134,43 @@ class Cluster:
         await self._manager.start()
 
     async def stop(self) -> None:
-        """Stop everything, and end every process of every Pod."""
-        for manager in reversed(self._managers):
-            await manager.stop()
+        """Stop everything, and end every process of every Pod.
+
+        A part that fails to stop, or takes too long, does not keep the others from it.
+        """
+        for part, end in self._ends():
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await end()
+            except TimeoutError:
+                logger.warning("%s did not stop within %g s", part, STOP_SECONDS)
+            except Exception:
+                logger.exception("%s did not stop in good order", part)
+        if self._network is not None:
+            self._network.close()
         self._managers.clear()
-        await self.machines.stop()
-        if self._listener is not None:
-            await self._listener.close(grace_seconds=0.5)
-        if self._manager is not None:
-            await self._manager.stop()
-        if self._services is not None:
-            await self._services.close()
-        if self._server is not None:
-            await self._server.stop()
-        for client in self._clients:
-            await client.close()
         self._clients.clear()
-        if self._storage is not None:
-            await self._storage.close()
-        if self._service_block is not None:
-            self._service_block.close()
         self._listener = self._manager = self._services = self._server = self._storage = None
+        self._network = None
+
+    def _ends(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Yield each part that was started with what ends it, in the order of the end."""
+        for manager in reversed(self._managers):
+            yield "an app", manager.stop
+        yield "a node", self.machines.stop
+        if self._listener is not None:
+            listener = self._listener
+            yield "the port", lambda: listener.close(grace_seconds=0.5)
+        if self._manager is not None:
+            yield "a controller", self._manager.stop
+        if self._services is not None:
+            yield "a Service", self._services.close
+        if self._server is not None:
+            yield "the server", self._server.stop
+        for client in self._clients:
+            yield "a client", client.close
+        if self._storage is not None:
+            yield "the storage", self._storage.close
 
     async def wait_ready(self, timeout_seconds: float = 30.0) -> None:
         """Wait until /readyz would say so.
@@ -169,10 +191,6 @@ class Cluster:
         failed = {name: check() for name, check in self._server.readiness.items()}
         return "; ".join(f"{name}: {why}" for name, why in failed.items() if why)
 
-    async def wait_stopped(self) -> None:
-        """Wait for ever, or until a part fails that cannot be without."""
-        await asyncio.Event().wait()
-
     # Use.
 
     @property
@@ -187,7 +205,9 @@ class Cluster:
     async def run(self, app: App) -> Manager:
         """Run an app's controllers in this process until the cluster stops."""
         user = User(app.name, ("system:masters", "system:authenticated"))
-        manager = Manager(self._client(user, app.name), [app], trace=self.trace)
+        manager = Manager(
+            self._client(user, app.name), [app], trace=self.trace, grace_seconds=GRACE_SECONDS
+        )
         self._managers.append(manager)
         await manager.start()
         return manager
@@ -268,11 +288,18 @@ class Cluster:
         return self._client(User(user, ("system:authenticated",)), name)
 
     def _missing_defaults(self) -> str:
-        """Say whether what every cluster has is there: a readiness check."""
-        informer = self._manager.informers.of(core.Namespace) if self._manager else None
-        if informer is None or informer.get("default") is None:
-            return "namespace default is missing"
-        return ""
+        """Say whether what every cluster has is there: a readiness check.
+
+        The server makes namespaces and the Service `kubernetes` before it starts; the accounts come
+        from a controller, and no Pod can be made without one.
+        """
+        assert self._manager is not None
+        fields = f"metadata.name={DEFAULT}"
+        accounts = self._manager.informers.of(core.ServiceAccount, fields=fields)
+        namespaces = self._manager.informers.of(core.Namespace)
+        present = [one for one in NAMESPACES if one == DEFAULT or namespaces.get(one) is not None]
+        missing = [one for one in present if accounts.get(DEFAULT, one) is None]
+        return f"no default ServiceAccount in {', '.join(missing)}" if missing else ""
 
     async def _listen(self, server: Server, who: identity.Identity, settings: Settings) -> None:
         """Open the port. Raises: ConfigError when the one asked for is taken."""
@@ -296,19 +323,6 @@ class Cluster:
         self.port = settings.port = self._listener.port
         if asked is None and self.port != DEFAULT_PORT:
             self.notices.append(f"port {DEFAULT_PORT} is taken, so this is {self.port}")
-
-    async def _claimed_services(self, storage: Storage) -> addresses.Block:
-        """Claim the addresses of Services: those of the last start, since Services keep theirs."""
-        if self.options.runtime == "fake":
-            return addresses.Block(SERVICE_BLOCKS[0])
-        entry = await storage.get(_NETWORK_KEY)
-        preferred = int(entry.value) if entry is not None else 0
-        block = addresses.claim(preferred, first=SERVICE_BLOCKS[0], last=SERVICE_BLOCKS[1])
-        if block.reason:
-            self.notices.append(f"Services answer on node ports alone: {block.reason}")
-        elif block.octet != preferred:
-            await storage.commit(_NETWORK_KEY, str(block.octet).encode(), expected=None)
-        return block
 
 
 def make_storage(options: Options) -> Storage:

@@ -3,13 +3,14 @@
 Above both halves.
 """
 
+import asyncio
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from arubeki.client.client import Client
 from arubeki.cluster.options import Options
+from arubeki.cluster.scratch import Scratch
 from arubeki.errors import ConfigError
 from arubeki.net.message import Handler, User
 from arubeki.node.agent import Machine, Node
@@ -29,7 +30,7 @@ class Machines:
         """Why it is not the sandbox, where that was not asked for."""
         self._options = options
         self._client_for = client_for
-        self._temporary: Path | None = None
+        self._scratch: Scratch | None = None
         self._runtime: Runtime | None = None
         self._machines: dict[str, Machine] = {}
 
@@ -39,7 +40,12 @@ class Machines:
             return
         self._runtime = await self._chosen()
         self.runtime = self._runtime.name
-        root = self._root()
+        try:
+            root = self._root()
+        except OSError as error:
+            raise ConfigError(
+                f"there is no room for what Pods need: {error}\nhelp: --data DIR chooses another place"
+            ) from error
         for number in range(1, self._options.nodes + 1):
             name = f"node-{number}"
             self._machines[name] = Machine(
@@ -75,15 +81,20 @@ class Machines:
 
     async def stop(self) -> None:
         """End every node and every process."""
-        for node in self.nodes.values():
-            await node.stop()
+        nodes = list(self.nodes.values())
         self.nodes.clear()
-        if self._runtime is not None:
-            await self._runtime.close()
-        for machine in self._machines.values():
-            machine.block.close()
-        if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+        try:
+            await asyncio.gather(*(node.stop() for node in nodes))
+        finally:
+            runtime, self._runtime = self._runtime, None
+            if runtime is not None:
+                await runtime.close()
+            for machine in self._machines.values():
+                machine.block.close()
+            self._machines.clear()
+            if self._scratch is not None:
+                self._scratch.close()
+                self._scratch = None
 
     def find(self, name: str) -> Handler | None:
         """Return the handler of a node that runs: the server's way to it."""
@@ -109,16 +120,21 @@ class Machines:
             return found
         await found.close()
         if asked != "auto":
-            raise ConfigError(f"the runtime {asked} does not work here: {reason}")
+            raise ConfigError(
+                f"the runtime {asked} does not work here: {reason}\n"
+                "help: --runtime auto takes one that does"
+            )
         self.runtime_reason = reason
         return make_runtime("plain", self._options)
 
     def _root(self) -> Path:
         directory = self._options.directory
-        if directory is not None:
-            return directory / "nodes"
-        self._temporary = Path(tempfile.mkdtemp(prefix="arubeki-"))
-        return self._temporary
+        if directory is None:
+            self._scratch = Scratch()
+            return self._scratch.path
+        root = directory / "nodes"
+        root.mkdir(mode=0o700, exist_ok=True)
+        return root
 
     def _block(self, number: int) -> addresses.Block:
         """Return a node's addresses; Pods that are status only need none that can be bound."""
