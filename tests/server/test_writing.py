@@ -36,6 +36,15 @@ def test_create_sets_what_the_server_alone_sets() -> None:
     run(test)
 
 
+def test_a_new_object_has_an_empty_status_that_nobody_owns() -> None:
+    async def test(world: World) -> None:
+        made = await world.json("POST", DEPLOYMENTS, deployment("a"))
+        assert made["status"] == {}
+        assert "f:status" not in made["metadata"]["managedFields"][0]["fieldsV1"]
+
+    run(test)
+
+
 def test_create_refuses_a_resource_version() -> None:
     async def test(world: World) -> None:
         status = await world.fails(400, "POST", CONFIG_MAPS, config_map("a", resourceVersion="5"))

@@ -44,6 +44,19 @@ def conform(
         defaults.apply_defaults(resource.gvk, obj)
 
 
+def add_empty_status(resource: Resource, obj: dict[str, Any]) -> None:
+    """Give a new built-in object, in place, the status that Go's structs always have.
+
+    Clients read `status` of what they have just created: `{}`, a Service's `{"loadBalancer": {}}`.
+    """
+    if resource.custom is not None or resource.schema is None or not resource.has_status:
+        return
+    shape = resource.schema.properties["status"]
+    if shape.presence == "always" and "status" not in obj:
+        obj["status"] = {}
+        structure.prune(obj["status"], shape)
+
+
 def cannot_handle(resource: Resource, why: str) -> BadRequest:
     """Return the error for a body that is no object of the kind."""
     kind, version = resource.kind, resource.version

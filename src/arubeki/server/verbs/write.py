@@ -60,6 +60,7 @@ async def create_object(
     metadata = obj["metadata"]
     if not applied:
         _track(call, None, obj, options)
+    conform.add_empty_status(resource, obj)
     meta.prepare_create(metadata, has_generation=strategy.has_generation)
     generated = not metadata.get("name") and metadata.get("generateName")
     if generated:
