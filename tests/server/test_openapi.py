@@ -57,6 +57,17 @@ def test_patch_says_that_the_server_validates(openapi: OpenApi) -> None:
     assert "application/apply-patch+yaml" in patch["requestBody"]["content"]
 
 
+def test_only_built_in_kinds_take_strategic_patches(openapi: OpenApi) -> None:
+    # Where kubectl apply finds it, it sends one, and a custom kind answers 415.
+    strategic = "application/strategic-merge-patch+json"
+    for key, path, takes in (
+        ("apis/apps/v1", "/apis/apps/v1/namespaces/{namespace}/deployments/{name}", True),
+        ("apis/example.com/v1", "/apis/example.com/v1/namespaces/{namespace}/things/{name}", False),
+    ):
+        patch = document(openapi, key)["paths"][path]["patch"]
+        assert (strategic in patch["requestBody"]["content"]) is takes
+
+
 def test_lists_say_how_they_merge(openapi: OpenApi) -> None:
     schemas = document(openapi, "api/v1")["components"]["schemas"]
     containers = schemas["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"]

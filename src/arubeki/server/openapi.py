@@ -37,10 +37,11 @@ _QUERY = {
 }  # fmt: skip
 _INTEGERS = {"limit", "timeoutSeconds", "gracePeriodSeconds"}
 _BOOLEANS = {"allowWatchBookmarks", "force", "orphanDependents", "sendInitialEvents", "watch"}
+_STRATEGIC = "application/strategic-merge-patch+json"
 _PATCHES = (
     "application/json-patch+json",
     "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
+    _STRATEGIC,
     "application/apply-patch+yaml",
 )
 # (verb, HTTP method, action of x-kubernetes-action), of a collection and of an object.
@@ -282,7 +283,7 @@ def _operations(
         if verb in verbs:
             answer = f"{name}List" if verb == "list" else name
             found[method] = _operation(resource.gvk, verb, action, name, answer)
-    return found
+    return _without_strategic(resource, found)
 
 
 def _subresource(
@@ -294,7 +295,14 @@ def _subresource(
     for verb in one.verbs:
         schema = name if own else ""
         found[methods[verb]] = _operation(one.gvk, verb, methods[verb], schema, schema)
-    return found
+    return _without_strategic(resource, found)
+
+
+def _without_strategic(resource: Resource, operations: dict[str, Any]) -> dict[str, Any]:
+    """Take the strategic patch off a custom kind: kubectl apply sends what it finds here."""
+    if resource.custom is not None and "patch" in operations:
+        operations["patch"]["requestBody"]["content"].pop(_STRATEGIC)
+    return operations
 
 
 def _operation(
