@@ -18,6 +18,7 @@ from arubeki.errors import ApiError, Expired, NotFound, TimedOut
 
 _LONG_SECONDS = 7 * 86_400.0
 """How long to wait when nothing is said. Source: kubectl pkg/cmd/delete (168h)."""
+_FORCED = "what is deleted by force may go on running for a while; nobody waits for its end"
 
 
 def delete(options: Any) -> int:
@@ -27,6 +28,8 @@ def delete(options: Any) -> int:
 
 async def _delete(session: Session, options: Any) -> int:
     grace = _grace(options)
+    if grace == 0:
+        print(f"warning: {_FORCED}", file=sys.stderr)
     wait_seconds = durations.seconds(options.timeout) or _LONG_SECONDS
     asked = await targets(session, options)
     status = 0
@@ -42,8 +45,8 @@ async def _delete(session: Session, options: Any) -> int:
                         status = 1
                 else:
                     gone.append((target, name, uid))
-    if not gone and not status and not options.filename:
-        print("No resources found", file=sys.stderr)
+    if not gone and not any(listed.names for listed in asked):
+        print("No resources found")
     if options.wait and not options.force:
         await _wait(session, gone, wait_seconds)
     return status

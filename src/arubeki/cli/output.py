@@ -3,18 +3,21 @@
 Outside the ring.
 """
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from arubeki.api import documents
 from arubeki.client.discovery import Served
 
 _GAP = 3
 _LEAST = 6
 """A column's least width with its gap. Source: cli-runtime printers/tabwriter.go."""
+# What Go takes for a number or a truth value and PyYAML does not.
+_ODD = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|[yYnN]")
+_PLAIN_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 
 
 class Table:
@@ -33,6 +36,7 @@ class Table:
         self.heads = heads
         self.kinds = kinds
         self.labels = labels
+        self._widths: list[int] = []
 
     def show(self, table: dict[str, Any], served: Served, *, namespaces: bool = False) -> None:
         """Print a `Table` of the server."""
@@ -58,31 +62,40 @@ class Table:
             heads.insert(0, "NAMESPACE")
         if self.labels:
             heads.append("LABELS")
-        print_rows(heads if self.heads else [], rows)
+        # Rows that come later, in a watch, stand below those that came before.
+        self._widths = print_rows(heads if self.heads else [], rows, self._widths)
 
 
-def print_rows(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under their heads (none: no heads), columns aligned."""
+def print_rows(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], least: Sequence[int] = ()
+) -> list[int]:
+    """Print rows under their heads (none: no heads), columns aligned and at least so wide.
+
+    Returns the widths.
+    """
     lines = [list(heads), *map(list, rows)] if heads else [list(row) for row in rows]
     if not lines:
-        return
+        return list(least)
+    known = [*least, *[_LEAST] * len(lines[0])]
     widths = [
-        max(_LEAST, max(len(line[index]) for line in lines) + _GAP)
+        max(known[index], max(len(line[index]) for line in lines) + _GAP)
         for index in range(len(lines[0]))
     ]
     for line in lines:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         print("".join(padded).rstrip())
     sys.stdout.flush()
+    return widths
 
 
 def print_object(obj: Any, form: str, *, managed: bool = False) -> None:
     """Print an object as `json` or `yaml`; without managed fields unless `managed`."""
     plain = obj if managed else _without_managed_fields(obj)
     if form == "json":
-        print(msgspec.json.format(msgspec.json.encode(plain), indent=4).decode())
+        text = msgspec.json.encode(plain, order="deterministic")
+        print(msgspec.json.format(text, indent=4).decode())
     else:
-        print(documents.dump(plain), end="")
+        print(_yaml(plain), end="")
     sys.stdout.flush()
 
 
@@ -96,6 +109,33 @@ def print_objects(
     items = [one if managed else _without_managed_fields(one) for one in objects]
     head = {"apiVersion": "v1", "items": items, "kind": "List", "metadata": {"resourceVersion": ""}}
     print_object(head, form, managed=True)
+
+
+def _yaml(value: Any) -> str:
+    """Return YAML as kubectl writes it: keys sorted, text that looks like something else quoted.
+
+    Source: sigs.k8s.io/yaml, go-yaml encode.go (stringv).
+    """
+    import yaml
+
+    resolver = yaml.resolver.Resolver()
+
+    class Dumper(yaml.CSafeDumper):
+        """A dumper of its own: representers are kept by class."""
+
+    def represent(dumper: Any, text: str) -> Any:
+        tag: str = resolver.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
+        is_plain = tag in _PLAIN_TAGS and not _ODD.fullmatch(text)
+        style = "|" if "\n" in text else None if is_plain else '"'
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+    Dumper.add_representer(str, represent)
+    # Nothing is an alias: equal parts of an object are not the same thing.
+    Dumper.ignore_aliases = lambda *_: True  # type: ignore[method-assign]
+    dumped: str = yaml.dump(
+        value, Dumper=Dumper, default_flow_style=False, width=100_000, allow_unicode=True
+    )
+    return dumped
 
 
 def _without_managed_fields(obj: Any) -> Any:
