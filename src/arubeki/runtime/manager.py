@@ -138,17 +138,17 @@ class Manager:
     async def settle(self, quiet_seconds: float = 0.05, timeout_seconds: float = 60.0) -> None:
         """Wait until nothing is left to do but wait for time to pass or the world to change.
 
-        That is: every watch follows, no key is ready, runs or failed last, and this has lasted
-        `quiet_seconds`. Keys that come again after a while (`Again`, `every`) do not count. In
+        That is: every watch follows, no key is ready, runs or failed last, and for `quiet_seconds`
+        no run has written. Keys that come again after a while (`Again`, `every`) do not count. In
         virtual time it is exact: time passes only when nothing else can happen.
         Raises: TimeoutError that says what is still at work.
         """
         loop = asyncio.get_running_loop()
         until, count = loop.time() + timeout_seconds, -1
-        while busy := self.busy() or (self.trace.count != count and "runs just ended"):
+        while busy := self.busy() or (self.trace.changes != count and "runs have just written"):
             if loop.time() >= until:
                 raise TimeoutError(f"not settled in {timeout_seconds:g} s: {busy}")
-            count = self.trace.count
+            count = self.trace.changes
             for controller in self.controllers:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(until):

@@ -94,10 +94,11 @@ class Trace:
     """The latest records, and who wants to know of the next."""
 
     def __init__(self, limit: int = RECORDS_LIMIT) -> None:
-        """Keep the latest `limit` records."""
+        """Keep the latest `limit` records; count all, and those of runs that wrote or failed."""
         self._records: deque[Record] = deque(maxlen=limit)
         self._subscribers: list[Subscriber] = []
         self.count = 0
+        self.changes = 0
 
     def __iter__(self) -> Iterator[Record]:
         """Give the records kept, oldest first."""
@@ -120,6 +121,7 @@ class Trace:
     def add(self, record: Record) -> None:
         """Keep a complete record and tell the subscribers."""
         self.count += 1
+        self.changes += bool(record.write_count or record.error)
         self._records.append(record)
         for subscriber in tuple(self._subscribers):
             try:
