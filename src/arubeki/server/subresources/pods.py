@@ -80,8 +80,12 @@ def _bound(call: Call, pod: Object, node: str, binding: Object) -> Object:
         if isinstance(given, dict) and given:
             metadata[name] = {**(metadata.get(name) or {}), **given}
     status = pod.setdefault("status", {})
+    # Why it could not be placed before is no longer true, so nothing of that stays.
     condition = {"type": "PodScheduled", "status": "True", "lastProbeTime": None}
-    conditions = list(status.get("conditions") or ())
+    conditions = [
+        {"type": "PodScheduled"} if one.get("type") == "PodScheduled" else one
+        for one in status.get("conditions") or ()
+    ]
     status["conditions"] = set_condition(conditions, condition, clock.timestamp())
     return pod
 
