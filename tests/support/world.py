@@ -64,7 +64,17 @@ class World:
 
     async def state(self, ignore=("Event", "Lease")):
         """Return all that is stored, without what differs from run to run: for comparison."""
-        found = [plain(one) for one in await self.objects() if one["kind"] not in ignore]
+        objects = await self.objects()
+        drawn = {}  # generated names, wherever they are written, are their base and a star
+        for one in objects:
+            name, base = one["metadata"]["name"], one["metadata"].get("generateName")
+            if base and name.startswith(base):
+                drawn[name] = f"{base}*"
+            if one["kind"] == "EndpointSlice":  # named after the uid of its Service
+                drawn[name] = f"{one['metadata']['labels']['kubernetes.io/service-name']}-*"
+            if address := one.get("status", {}).get("podIP"):
+                drawn[address] = f"the address of {drawn.get(name, name)}"
+        found = [plain(one, drawn) for one in objects if one["kind"] not in ignore]
         return sorted(found, key=lambda one: json.dumps(one, sort_keys=True))
 
 
@@ -76,7 +86,8 @@ class Faults:
     forgotten, so that only a new list can tell. `duplicate`: each event is told twice.
     `late_seconds`: each event is told so much later, while requests are answered at once.
     `crash_at`: at the nth write (from 1) `crashed` is set and nothing goes through any more; the
-    write itself is carried out if `crash_after`.
+    write itself is carried out if `crash_after`. Events are counted apart: they tell of what was
+    done, and nothing follows from them.
     """
 
     drop: bool = False
@@ -85,6 +96,7 @@ class Faults:
     crash_at: int = 0
     crash_after: bool = True
     writes: int = 0
+    events: int = 0
     requests: int = 0
     lost: int = 0
     seen: set = field(default_factory=set)
@@ -105,6 +117,9 @@ class Disturbed:
             raise ConnectFailed("this controller has crashed")
         faults.requests += 1
         if method == "GET":
+            return await self.transport.request(method, path, **options)
+        if "/events" in path:
+            faults.events += 1
             return await self.transport.request(method, path, **options)
         faults.writes += 1
         if faults.writes != faults.crash_at:
@@ -251,6 +266,7 @@ async def _ended(build, act, prepare, faults, settle_seconds):
         await again.stop()
         writes = [str(one) for record in again.records for one in record.writes]
         assert again.faults.writes == 0, f"a second start wrote: {writes}"
+        assert again.faults.events == 0, "a second start told again what it had told"
         return ended
 
 
@@ -306,6 +322,7 @@ VOLATILE = {
     "lastProbeTime",
     "lastHeartbeatTime",
     "startTime",
+    "timeAdded",
     # Drawn from what is free.
     "clusterIP",
     "clusterIPs",
@@ -313,22 +330,25 @@ VOLATILE = {
 }
 
 
-def plain(obj):
-    """Return an object without times, uids, revisions, and with generated names as patterns."""
-    base = obj.get("metadata", {}).get("generateName")
-    name = obj.get("metadata", {}).get("name", "")
-    found = _without(obj)
-    if base and name.startswith(base):
-        found["metadata"]["name"] = base + "*"
-    return found
+UNORDERED = {"endpoints", "taints", "conditions"}
+"""Lists whose order follows from names that are drawn, or from what came first."""
 
 
-def _without(value):
+def plain(obj, drawn=None):
+    """Return an object without times, uids, revisions, and with `drawn` names replaced."""
+    return _plain(obj, drawn or {})
+
+
+def _plain(value, drawn):
     if isinstance(value, dict):
-        return {key: _without(one) for key, one in value.items() if key not in VOLATILE}
+        found = {key: _plain(one, drawn) for key, one in value.items() if key not in VOLATILE}
+        for key in UNORDERED & found.keys():
+            if isinstance(found[key], list):
+                found[key].sort(key=lambda one: json.dumps(one, sort_keys=True))
+        return found
     if isinstance(value, list):
-        return [_without(one) for one in value]
-    return value
+        return [_plain(one, drawn) for one in value]
+    return drawn.get(value, value) if isinstance(value, str) else value
 
 
 __all__ = ["Crew", "Disturbed", "Faults", "World", "hold", "plain"]

@@ -174,18 +174,19 @@ def _judge_progress(
         conditions.pop("Progressing", None)
         return
     current = conditions.get("Progressing")
-    settled = (status.replicas or 0) == (status.updatedReplicas or 0)
-    if settled and current is not None and current.reason == "NewReplicaSetAvailable":
-        return
     who = f'ReplicaSet "{new.name}"' if new else f'Deployment "{deployment.name}"'
+    done = condition(
+        "Progressing", "True", "NewReplicaSetAvailable", f"{who} has successfully progressed."
+    )
+    if current is not None and current.reason == done.reason:
+        settled = (status.replicas or 0) == (status.updatedReplicas or 0)
+        if settled and current.message == done.message:
+            return
+        # It tells of another ReplicaSet: a crash kept the rollout since then from being noted.
     if is_complete(deployment, status):
-        put(
-            conditions,
-            condition(
-                "Progressing", "True", "NewReplicaSetAvailable",
-                f"{who} has successfully progressed.",
-            ),
-        )  # fmt: skip
+        if current is not None and current.status == "True":
+            done = done.evolve(lastTransitionTime=current.lastTransitionTime)
+        conditions["Progressing"] = done
     elif _is_progressing(deployment, status):
         found = condition("Progressing", "True", "ReplicaSetUpdated", f"{who} is progressing.")
         if current is not None and current.status == "True":
