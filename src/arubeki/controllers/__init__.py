@@ -18,6 +18,7 @@ def built_in(*, node_grace_seconds: float = 50.0) -> list[Controller[Any]]:
     """
     from arubeki.controllers import (
         deployment,
+        endpoints,
         endpointslice,
         garbage,
         namespace,
@@ -34,6 +35,7 @@ def built_in(*, node_grace_seconds: float = 50.0) -> list[Controller[Any]]:
         deployment.controller(),
         replicaset.controller(),
         endpointslice.controller(),
+        endpoints.controller(),
         garbage.controller(),
         node_lifecycle.controller(node_grace_seconds),
         taint_eviction.controller(),
