@@ -201,7 +201,7 @@ def _rows(path: Path, connection: sqlite3.Connection) -> Iterator[tuple[int, str
 
 def _corrupt(path: Path, fault: str) -> StorageCorrupt:
     return StorageCorrupt(
-        f"{path} is damaged: {fault}\n"
+        f"{path} is damaged: {' '.join(fault.split())}\n"
         f"Restore a copy of it, or move it away together with {path.name}-wal and "
         f"{path.name}-shm to begin anew. Nothing was changed."
     )

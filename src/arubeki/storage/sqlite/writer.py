@@ -186,7 +186,9 @@ def translate(path: Path, error: sqlite3.Error | OSError) -> StorageError:
     found = (
         StorageFull(f"{path} cannot be written: {reason}\nMake room on its disk; reading goes on.")
         if full
-        else StorageError(f"{path} cannot be used: {reason}")
+        else StorageError(
+            f"{path} cannot be used: {reason}\nMake it a place to write to, or give another path."
+        )
     )
     found.__cause__ = error
     return found
