@@ -15,13 +15,16 @@ from arubeki.runtime.cache import Key
 Request = Key
 """A `(namespace, name)`; `namespace` is "" for cluster-wide kinds."""
 
+SHORTEST_SECONDS = 0.001
+
 
 @dataclass(frozen=True, slots=True)
 class Again:
     """Returned by a reconciler: look at this object again after `after` seconds.
 
     A change in between wakes it sooner. The run counts as unfinished: nothing is pruned, and
-    conditions it did not mention stay.
+    conditions it did not mention stay. At least `SHORTEST_SECONDS` pass: what is left of a wait,
+    worked out from a clock, may be nothing but its rounding, and would be so for ever.
     """
 
     after: float
@@ -29,3 +32,4 @@ class Again:
     def __post_init__(self) -> None:
         if not self.after > 0:
             raise ValueError(f"Again(after={self.after}): seconds above 0 are needed")
+        object.__setattr__(self, "after", max(self.after, SHORTEST_SECONDS))
