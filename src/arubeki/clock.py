@@ -53,9 +53,12 @@ def now() -> float:
 
 
 def monotonic() -> float:
-    """Return seconds on a clock that never steps back; the running loop's own where there is one."""
+    """Return seconds on a clock that never steps back; a virtual loop's own on such a loop.
+
+    An ordinary loop is not asked: uvloop looks at the clock once a turn, to the millisecond.
+    """
     loop = asyncio._get_running_loop()
-    return time.monotonic() if loop is None else loop.time()
+    return loop.time() if isinstance(loop, VirtualLoop) else time.monotonic()
 
 
 def timestamp(seconds: float | None = None) -> str:
