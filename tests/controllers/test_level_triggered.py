@@ -13,6 +13,7 @@ from arubeki import clock
 from arubeki.controllers import (
     built_in,
     deployment,
+    endpoints,
     endpointslice,
     garbage,
     namespace,
@@ -85,11 +86,11 @@ class Deployments(Scenario):
     @staticmethod
     async def act(world, settle):
         client = world.client
-        await client.create(play.deployment(replicas=2))
+        await client.create(play.deployment(replicas=1))
         await play.roll(world, settle)
         await _set_image(world, "two")
         await settle()
-        await client.patch(apps.Deployment, "web", NAMESPACE, {"spec": {"replicas": 3}})
+        await client.patch(apps.Deployment, "web", NAMESPACE, {"spec": {"replicas": 2}})
         await play.roll(world, settle)
         await _set_image(world, "one")
         await play.roll(world, settle)
@@ -98,9 +99,9 @@ class Deployments(Scenario):
     def check(state):
         (one,) = [one for one in state if one["kind"] == "Deployment"]
         assert one["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "3"
-        assert one["status"]["updatedReplicas"] == one["status"]["availableReplicas"] == 3
+        assert one["status"]["updatedReplicas"] == one["status"]["availableReplicas"] == 2
         sizes = sorted(one["spec"]["replicas"] for one in state if one["kind"] == "ReplicaSet")
-        assert sizes == [0, 3]
+        assert sizes == [0, 2]
 
 
 class Recreated(Scenario):
@@ -163,6 +164,35 @@ class EndpointSlices(Scenario):
         }
         (other,) = _slices(state, "other")
         assert other["endpoints"] == []
+
+
+class Endpoints(Scenario):
+    """The older form follows the slices, and goes with its Service."""
+
+    @staticmethod
+    def build():
+        return [endpoints.controller(), endpointslice.controller()]
+
+    @staticmethod
+    async def act(world, settle):
+        client = world.client
+        await client.create(play.service())
+        await client.create(play.service("other", app="x"))
+        await client.create(play.pod("a"))
+        await client.create(play.pod("b"))
+        await settle()
+        await play.play(world, ready=lambda one: one.name == "a")
+        await settle()
+        await play.play(world)
+        await settle()
+        await client.delete(core.Service, "other", NAMESPACE)
+        await settle()
+
+    @staticmethod
+    def check(state):
+        (one,) = [one for one in state if one["kind"] == "Endpoints"]
+        (subset,) = one["subsets"]
+        assert [each["targetRef"]["name"] for each in subset["addresses"]] == ["a", "b"]
 
 
 class Namespaces(Scenario):
@@ -412,7 +442,7 @@ class Everything(Scenario):
 
     @staticmethod
     def build():
-        return [*built_in(), scheduler()]
+        return [*built_in(node_grace_seconds=1e6), scheduler()]  # nobody plays the heartbeats
 
     @staticmethod
     async def prepare(world):
