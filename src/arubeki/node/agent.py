@@ -5,12 +5,16 @@ on this machine, it is told to its `PodLife`, and what that answers is written a
 The other has the node itself as its only key and comes back every ten seconds: it brings the Node
 object and its Lease to what they should be.
 
+Processes do not outlive the agent, and Pods are not lost with them: whoever starts again on the same
+directory and API runs what should run anew, and clears away what belongs to Pods that are no more.
+
 Beside the ring, as a user of it: [informer > workqueue > **reconcile** > client].
 Source: kubernetes pkg/kubelet.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,17 +24,28 @@ from arubeki.kinds import core_v1 as core
 from arubeki.kinds import meta_v1 as meta
 from arubeki.kinds import pods
 from arubeki.net.message import Answer, Request
-from arubeki.node import expand, heartbeat, serving
-from arubeki.node.expand import Surroundings
+from arubeki.node import heartbeat, serving
+from arubeki.node.expand import References
 from arubeki.node.network.addresses import Block, PodAddresses
-from arubeki.node.pod import PodLife, Site, Stage
+from arubeki.node.pod import Objects, PodLife, Site, Stage
 from arubeki.node.runtimes.base import Runtime
+from arubeki.node.volumes import remove_tree
 from arubeki.runtime.cache import Key
 from arubeki.runtime.controller import Controller
 from arubeki.runtime.manager import Manager
+from arubeki.runtime.results import Again
 from arubeki.runtime.session import Session
 
-DEFAULT_GRACE_SECONDS = 30
+WORKERS = 8
+SETTLE_TURNS = 8
+"""How many turns of the loop a fresh Pod gets before its Pending is told. What starts at once, as in
+the fake runtime, costs one write then; what takes time tells that it is on its way."""
+RETRY_SECONDS = 2.0
+"""How soon files that could not be brought up to date are tried again."""
+FORCED_GRACE_SECONDS = 1.0
+"""What a Pod gets whose object is gone already. Source: kubelet, SyncTerminatingRuntimePod."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +66,9 @@ class Node:
     def __init__(self, client: Client, machine: Machine) -> None:
         self.name = machine.name
         self.machine = machine
-        self._client = client
         self._addresses = PodAddresses(machine.block)
-        self._lives: dict[str, PodLife] = {}
-        self._uids: dict[Key, str] = {}
+        self._lives: dict[Key, PodLife] = {}
+        self._leaving: dict[PodLife, asyncio.Task[None]] = {}
         self._pods = self._pod_controller()
         self.manager = Manager(
             client,
@@ -91,20 +105,24 @@ class Node:
         await self._kill_all()
 
     async def _kill_all(self) -> None:
-        await asyncio.gather(*(life.kill() for life in self._lives.values()))
+        for task in self._leaving.values():
+            task.cancel()
+        await asyncio.gather(*self._leaving.values(), return_exceptions=True)
+        await asyncio.gather(*(life.kill() for life in (*self._lives.values(), *self._leaving)))
         self._lives.clear()
+        self._leaving.clear()
 
     async def __call__(self, request: Request) -> Answer:
         """Answer the server. Raises: ApiError."""
         return await serving.answer(request, self._life_of)
 
     def _life_of(self, namespace: str, name: str) -> PodLife | None:
-        return self._lives.get(self._uids.get(Key(namespace, name), ""))
+        return self._lives.get(Key(namespace, name))
 
     def _describe(self) -> heartbeat.Description:
         return heartbeat.Description(
             address=self.machine.block.first,
-            cidr=self.machine.block.cidr,
+            pod_addresses=self.machine.block.cidr,
             runtime=self.machine.runtime.name,
             capacity=self.machine.capacity,
         )
@@ -113,78 +131,81 @@ class Node:
 
     def _pod_controller(self) -> Controller[Key]:
         found = Controller[Key](
-            f"kubelet-{self.name}", self._reconcile, workers=4, manager="kubelet"
+            f"kubelet-{self.name}", self._reconcile, workers=WORKERS, manager="kubelet"
         )
         found.watch(core.Pod, fields=f"spec.nodeName={self.name}")
-
-        def referring(place: str) -> Iterable[Key]:
-            """Wake the Pods here that refer to an object of a namespace."""
-            for life in tuple(self._lives.values()):
-                if life.pod.namespace == place:
-                    yield Key(life.pod.namespace, life.pod.name)
-
-        def of_config_map(one: core.ConfigMap) -> Iterable[Key]:
-            for key in referring(one.namespace):
-                life = self._life_of(*key)
-                if life and one.name in expand.references(life.pod).config_maps:
-                    yield key
-
-        def of_secret(one: core.Secret) -> Iterable[Key]:
-            for key in referring(one.namespace):
-                life = self._life_of(*key)
-                if life and one.name in expand.references(life.pod).secrets:
-                    yield key
-
-        found.watch(core.ConfigMap, of_config_map)
-        found.watch(core.Secret, of_secret)
+        found.watch(core.ConfigMap, self._referring(lambda names: names.config_maps))
+        found.watch(core.Secret, self._referring(lambda names: names.secrets))
         found.watch(core.Service, None)
-        found.source(self._lost)
+        found.source(self._sweep)
         return found
 
-    async def _lost(self) -> AsyncIterator[Key]:
-        """Wake Pods that were deleted while nobody here watched: none after a fresh start."""
-        for life in tuple(self._lives.values()):
-            yield Key(life.pod.namespace, life.pod.name)
+    def _referring(
+        self, names: Callable[[References], frozenset[str]]
+    ) -> Callable[[core.ConfigMap | core.Secret], Iterable[Key]]:
+        """Return the mapper from an object to the Pods here that refer to it."""
 
-    async def _reconcile(self, key: Key, session: Session) -> None:
+        def mapper(one: core.ConfigMap | core.Secret) -> Iterable[Key]:
+            for key, life in self._lives.items():
+                if key.namespace == one.namespace and one.name in names(life.references):
+                    yield key
+
+        return mapper
+
+    async def _sweep(self) -> AsyncIterator[Key]:
+        """Remove what an earlier agent left of Pods that are gone since; wakes nobody."""
+        try:
+            places = list((self.machine.directory / "pods").iterdir())
+        except FileNotFoundError:
+            places = []
+        known = {pod.uid for pod in self._pods.lookup.list(core.Pod)}
+        for place in places:
+            if place.name not in known:
+                _remove(place)
+                await asyncio.sleep(0)
+        nobody: tuple[Key, ...] = ()
+        for key in nobody:
+            yield key
+
+    async def _reconcile(self, key: Key, session: Session) -> Again | None:
         """Bring one Pod on this machine to what the API says, and the API to what is here."""
         pod = await session.get(core.Pod, key.name, key.namespace)
-        former = self._lives.get(self._uids.get(key, ""))
-        if former is not None and (pod is None or pod.uid != former.pod.uid):
-            await self._drop(key, former)
+        life = self._lives.get(key)
+        if life is not None and (pod is None or pod.uid != life.pod.uid):
+            self._see_off(key, life)
+            life = None
         if pod is None or pod.spec.nodeName != self.name:
-            return
-        life = self._lives.get(pod.uid)
-        if life is None:
-            if pods.is_terminal(pod) and not pod.deleting:
-                return  # it has ended, here or before: nothing is left to do
-            life = self._begin(key, pod)
+            session.forget()
+            return None
+        is_current = True
+        if life is not None:
+            is_current = life.update(pod)
+        elif pods.is_terminal(pod) and pod.deleting:
+            # It had ended before this agent began: nothing is here but its object.
+            await session.delete(pod, grace_seconds=0)
+            return None
         else:
-            life.update(pod)
+            life = await self._begin(key, pod)
         if pod.deleting:
-            grace = pod.metadata.deletionGracePeriodSeconds
-            life.stop(grace if isinstance(grace, int) else DEFAULT_GRACE_SECONDS)
+            life.stop(float(pod.metadata.deletionGracePeriodSeconds or 0))
         await self._write(life, session)
         if pod.deleting and life.stage is Stage.GONE:
             await self._finish(key, life, session)
+        return None if is_current else Again(RETRY_SECONDS)
 
-    def _begin(self, key: Key, pod: core.Pod) -> PodLife:
-        site = Site(
-            runtime=self.machine.runtime,
-            directory=self.machine.directory / "pods" / pod.uid,
-            surroundings=self._surroundings,
-            take_address=lambda uid: self._addresses.allocate(uid, pod.status.podIP or ""),
-            release_address=self._addresses.release,
-            host_address=self.machine.block.first,
-        )
-        life = PodLife(pod, site, lambda: self._pods.enqueue(key, "its containers changed"))
-        self._lives[pod.uid] = life
-        self._uids[key] = pod.uid
+    async def _begin(self, key: Key, pod: core.Pod) -> PodLife:
+        life = PodLife(pod, self._site(pod), lambda: self._pods.enqueue(key, "its life goes on"))
+        self._lives[key] = life
         if not pod.deleting:
             life.start()
+            for _ in range(SETTLE_TURNS):
+                if life.settled.is_set():
+                    break
+                await asyncio.sleep(0)
         return life
 
     async def _write(self, life: PodLife, session: Session) -> None:
+        """Write what the life has to say, if that is new."""
         while life.events:
             told = life.events.popleft()
             session.event_about(life.pod, told.type, told.reason, told.message)
@@ -202,37 +223,62 @@ class Node:
 
     async def _finish(self, key: Key, life: PodLife, session: Session) -> None:
         """Tell the server that nothing is left, upon which it removes the object."""
-        await session.delete(life.pod, grace_seconds=0)
-        await self._drop(key, life)
+        try:
+            await session.delete(life.pod, grace_seconds=0)
+        except Conflict:
+            return  # it is gone, and another one has its name: the watch tells
+        if self._lives.get(key) is life and not life.pod.metadata.finalizers:
+            del self._lives[key]
+            _remove(life.site.directory)
 
-    async def _drop(self, key: Key, life: PodLife) -> None:
-        self._lives.pop(life.pod.uid, None)
-        if self._uids.get(key) == life.pod.uid:
-            del self._uids[key]
-        await life.kill()
-        life.forget()
+    def _see_off(self, key: Key, life: PodLife) -> None:
+        """End what is left of a Pod whose object is gone. Its successor need not wait for that."""
+        del self._lives[key]
 
-    def _surroundings(self, pod: core.Pod, address: str) -> Surroundings:
-        lookup = self._pods.lookup
-        wanted = expand.references(pod)
-        services = [*lookup.list(core.Service, pod.namespace)]
-        if pod.namespace != "default":
-            services += [
-                one for one in lookup.list(core.Service, "default") if one.name == "kubernetes"
-            ]
-        return Surroundings(
-            config_maps={
-                one.name: one
-                for one in lookup.list(core.ConfigMap, pod.namespace)
-                if one.name in wanted.config_maps
-            },
-            secrets={
-                one.name: one
-                for one in lookup.list(core.Secret, pod.namespace)
-                if one.name in wanted.secrets
-            },
-            services=services,
-            pod_ips=(address,) if address else (),
-            host_ips=(self.machine.block.first,),
+        async def leave() -> None:
+            life.stop(FORCED_GRACE_SECONDS)
+            await life.gone.wait()
+            del self._leaving[life]
+            _remove(life.site.directory)
+
+        task = asyncio.get_running_loop().create_task(leave(), name=f"the rest of {key}")
+        self._leaving[life] = task
+
+    def _site(self, pod: core.Pod) -> Site:
+        return Site(
+            runtime=self.machine.runtime,
+            directory=self.machine.directory / "pods" / pod.uid,
+            objects=self._objects,
+            services=self._services,
             allocatable=self.machine.capacity.allocatable(),
+            take_address=lambda uid: self._addresses.allocate(uid, pod.status.podIP or ""),
+            release_address=self._addresses.release,
+            host_address=self.machine.block.first,
         )
+
+    def _objects(self, namespace: str, names: References) -> Objects:
+        lookup = self._pods.lookup
+        config_maps = {
+            name: lookup.get(core.ConfigMap, name, namespace) for name in names.config_maps
+        }
+        secrets = {name: lookup.get(core.Secret, name, namespace) for name in names.secrets}
+        return (
+            {name: one for name, one in config_maps.items() if one is not None},
+            {name: one for name, one in secrets.items() if one is not None},
+        )
+
+    def _services(self, namespace: str) -> Sequence[core.Service]:
+        lookup = self._pods.lookup
+        found = list(lookup.list(core.Service, namespace))
+        if namespace != "default":
+            api = lookup.get(core.Service, "kubernetes", "default")
+            found += [api] if api is not None else []
+        return found
+
+
+def _remove(directory: Path) -> None:
+    """Remove a Pod's directory; one that cannot be removed is left to the next start."""
+    try:
+        remove_tree(directory)
+    except OSError as error:
+        logger.warning("%s cannot be removed: %s", directory, error)

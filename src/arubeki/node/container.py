@@ -4,69 +4,81 @@ It is started, watched by its probes, waited for, and, where its Pod says so, st
 time after a longer pause. What it is doing can be read at any time as a ContainerStatus; whoever is
 interested is told when that changed.
 
-Below the node agent. Source: kubernetes pkg/kubelet/kuberuntime, pkg/kubelet/pleg.
+Two tasks of the Pod may be at a container: one lives through its runs, and is cancelled when the Pod
+is to end; then another stops what still runs. Probes are tasks of the run itself, since readiness
+counts until the end.
+
+Below the node agent. Source: kubernetes pkg/kubelet/kuberuntime/kuberuntime_{container,manager}.go.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from arubeki import clock
 from arubeki.errors import ArubekiError
 from arubeki.kinds import core_v1 as core
 from arubeki.kinds.base import UNSET
-from arubeki.node import probes
-from arubeki.node.probes import Target
+from arubeki.node import ending, hooks, logs, probes, recipe
+from arubeki.node.probes import Target, Tell
 from arubeki.node.runtimes.base import Command, Container, Exit, PodSandbox, Runtime, StartError
-from arubeki.node.status import waiting
+from arubeki.node.status import lost, waiting
 
 BACKOFF_SECONDS, BACKOFF_LIMIT_SECONDS = 10.0, 300.0
-BACKOFF_RESET_SECONDS = 600.0
-"""A container that ran so long begins anew. Source: kubelet MaxContainerBackOff, 2 x that."""
-RETRY_SECONDS = 2.0
+"""Pauses between runs. Source: kubelet, initial and maximal CrashLoopBackOff."""
+RETRY_SECONDS, RETRY_LIMIT_SECONDS = 1.0, 60.0
 """How soon a container that cannot be described yet is tried again, unless a change wakes it."""
-HOOK_SECONDS = 30.0
+MINIMUM_GRACE_SECONDS = 2.0
+"""What every process gets between SIGTERM and SIGKILL. Source: minimumGracePeriodInSeconds."""
 
-Tell = Callable[[str, str, str], None]
-"""Reports an Event: its type, reason and message."""
-
-
-Make = Callable[[core.Container, int], Command]
+Make: TypeAlias = Callable[[core.Container, int], Command]
 """Describes a run of a container; raises an ArubekiError with a `reason` while it cannot be told."""
 
+logger = logging.getLogger(__name__)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Place:
-    """Where a container runs, and who hears of it."""
+    """What the containers of one Pod have in common: where they run, and who hears of it."""
 
     runtime: Runtime
     sandbox: PodSandbox
     make: Make
     changed: Callable[[], None]
     tell: Tell
+    comes_again: Callable[[core.Container, int], bool]
+    grace_seconds: Callable[[], float]
     retry: asyncio.Event
     """Set when something that a command is made of has changed."""
 
 
-@dataclass(slots=True)
 class Life:
-    """The life of one container."""
+    """The life of one container. `is_init`: it is done once it has ended well."""
 
-    spec: core.Container
-    place: Place
-    policy: str
-    run: int = 0
-    state: core.ContainerState = field(default_factory=lambda: waiting("ContainerCreating"))
-    last_state: core.ContainerState | None = None
-    ready: bool = False
-    started: bool = False
-    handle: Container | None = None
-    logs: list[Path] = field(default_factory=list)
-    _backoff_seconds: float = 0.0
-    _asked_to_stop: bool = False
-    _killing: set[asyncio.Task[Exit]] = field(default_factory=set)
+    def __init__(self, spec: core.Container, place: Place, *, is_init: bool = False) -> None:
+        self.spec = spec
+        self.place = place
+        self.is_init = is_init
+        self.run = 0
+        """How many runs have begun."""
+        self.state = waiting("ContainerCreating")
+        self.last_state: core.ContainerState | None = None
+        self.ready = False
+        self.started = False
+        self.handle: Container | None = None
+        self.container_id = ""
+        self.over: int | None = None
+        """The exit code with which its life is over, perhaps before this agent began."""
+        self._backoff_seconds = 0.0
+        self._begun_at = 0.0
+        self._command: Command | None = None
+        self._comes_again_anyway = False
+        self._condemned = False
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def status(self) -> core.ContainerStatus:
         """Return what it is doing."""
@@ -74,160 +86,153 @@ class Life:
             name=self.spec.name,
             image=self.spec.image or "",
             imageID="",
-            containerID=self.handle.id if self.handle else UNSET,
+            containerID=self.container_id or UNSET,
             ready=self.ready,
             started=self.started,
-            restartCount=max(0, self.run - 1) if self.handle or self.run else 0,
+            restartCount=max(0, self.run - 1),
             state=self.state,
             lastState=self.last_state or core.ContainerState(),
         )
 
-    def resume(self, known: core.ContainerStatus) -> bool:
-        """Go on from what the API says of it, after the agent was away; False when it is over.
+    @property
+    def is_running(self) -> bool:
+        """Whether it has a process."""
+        return self.handle is not None and self.handle.exit is None
 
-        Its process did not survive. A run that had ended well stays ended where its policy lets it;
-        any other counts as one that ended unseen.
+    def comes_again(self, code: int) -> bool:
+        """Whether it is started again after a run that ended with `code`."""
+        if self.is_init and code == 0:
+            return False
+        return self.place.comes_again(self.spec, code)
+
+    def resume(self, known: core.ContainerStatus) -> None:
+        """Go on from what the API says of it, after the agent was away.
+
+        Its process did not survive. A run that had ended stays ended where its policy lets it; one
+        that was running counts as ended unseen.
         """
-        self.run = (known.restartCount or 0) + (1 if known.containerID else 0)
-        self.last_state = known.lastState or None
-        ended = known.state and known.state.terminated
-        if ended:
-            if self.policy == "Never" or (self.policy == "OnFailure" and not ended.exitCode):
-                assert known.state
-                self.state = known.state
-                return False
-            self.last_state = core.ContainerState(terminated=ended)
-        elif known.state and known.state.running:
-            lost = core.ContainerStateTerminated(
-                exitCode=137,
-                reason="ContainerStatusUnknown",
-                message="The container could not be located when the pod was terminated",
-                startedAt=known.state.running.startedAt,
-                finishedAt=clock.timestamp(),
-                containerID=known.containerID,
-            )
-            if self.policy == "Never":
-                self.state = core.ContainerState(terminated=lost)
-                return False
-            self.last_state = core.ContainerState(terminated=lost)
-        return True
+        state = known.state or core.ContainerState()
+        last = known.lastState if known.lastState and known.lastState.terminated else None
+        begun = known.containerID or state.running or state.terminated or last
+        self.run = (known.restartCount or 0) + (1 if begun else 0)
+        self.last_state = last
+        self.container_id = known.containerID or ""
+        if not (state.terminated or state.running):
+            return
+        ended = state if state.terminated else lost(known)
+        assert ended.terminated
+        code = ended.terminated.exitCode
+        if self.comes_again(code):
+            self.last_state = ended
+        else:
+            self.state, self.over = ended, code
+            self.ready = self.is_init and code == 0
+
+    def log_of(self, run: int) -> Path:
+        """Return where the log of a run is; they count from 0."""
+        return recipe.log_path(self.place.sandbox.directory, self.spec.name, run)
 
     async def live(self, on_started: asyncio.Event | None = None) -> int:
         """Run it, and again as its policy says; return the exit code of the last run.
 
-        `on_started` is set when it has started for the first time, its startup probe passed.
-        Cancelling leaves the process to `stop`.
+        `on_started` is set when it has started, its startup probe passed. Cancelling leaves a
+        process to `stop`.
         """
         while True:
-            await self._start()
-            assert self.handle is not None
-            watchers = self._watch_probes(on_started)
-            try:
-                exit_ = await self.handle.wait()
-            finally:
-                for one in watchers:
-                    one.cancel()
-                await asyncio.gather(*watchers, return_exceptions=True)
-            self._ended(exit_)
-            if self._asked_to_stop or not self._comes_again(exit_):
-                return exit_.code
-            await self._pause(exit_)
+            code = await self._run(on_started)
+            again, self._comes_again_anyway = self._comes_again_anyway, False
+            if not again and not self.comes_again(code):
+                self.over = code
+                return code
+            await self._pause()
 
-    async def stop(self, grace_seconds: float) -> None:
-        """End it: the preStop hook, SIGTERM, and SIGKILL when the grace is over."""
-        self._asked_to_stop = True
+    async def stop(self, grace_seconds: float, after: Sequence[asyncio.Event] = ()) -> None:
+        """End it, when `after` has come or the grace is over. May be called again with a shorter one.
+
+        The preStop hook, SIGTERM, and SIGKILL when the grace is over.
+        """
         handle = self.handle
-        if handle is None or handle.exit is not None:
+        if handle is None:
             return
-        until = clock.monotonic() + grace_seconds
-        hook = self.spec.lifecycle and self.spec.lifecycle.preStop
-        if hook and grace_seconds > 0:
-            done = await probes.handle(hook, self._target(handle), grace_seconds)
-            if not done.good:
-                self.place.tell("Warning", "FailedPreStopHook", done.message)
-        left = max(0.0, until - clock.monotonic())
-        exit_ = await self.place.runtime.stop(handle, left)
-        if not (self.state and self.state.terminated):
-            self._ended(exit_)
+        exit_ = handle.exit
+        if exit_ is None:
+            if not self._condemned:
+                self._condemned = True
+                self.place.tell("Normal", "Killing", f"Stopping container {self.spec.name}")
+            exit_ = await self._end(handle, grace_seconds, after)
+        self._ended(handle, exit_)
+
+    def redefine(self, spec: core.Container) -> None:
+        """Take another definition: another image means another run, whatever the policy."""
+        former, self.spec = self.spec, spec
+        if former.image != spec.image and self.handle is not None and self.is_running:
+            self._comes_again_anyway = True
+            message = f"Container {spec.name} definition changed, will be restarted"
+            self._condemn(self.handle, message, self.place.grace_seconds())
+
+    async def drop(self) -> None:
+        """End what is at work beside the process."""
+        tasks = list(self._tasks.values())
+        self._cancel(*self._tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # One run.
 
-    async def _start(self) -> None:
-        """Start the next run; tries until it can be."""
-        name = self.spec.name
-        while True:
-            place = self.place
-            place.retry.clear()
-            try:
-                command = place.make(self.spec, self.run)
-                handle = await place.runtime.start(place.sandbox, command)
-            except StartError as error:
-                self.run += 1
-                self._refused(error)
-                place.tell("Warning", "Failed", f"Error: {error}")
-                if self.policy == "Never":
-                    # Nothing will change that: the run counts as one that failed.
-                    self.handle = _Stillborn(name, error)
-                    return
-                await self._pause(None)
-                continue
-            except ArubekiError as error:
-                reason = getattr(error, "reason", "") or "CreateContainerError"
-                new = waiting(reason, str(error))
-                if new != self.state:
-                    self.state = new
-                    place.tell("Warning", "Failed", f"Error: {error}")
-                    place.changed()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(RETRY_SECONDS):
-                        await place.retry.wait()
-                continue
-            break
-        self.run += 1
-        self.logs = [*self.logs[-1:], command.log]
-        self.handle = handle
-        self.state = core.ContainerState(
-            running=core.ContainerStateRunning(startedAt=clock.timestamp(handle.started_at))
-        )
-        self.started = not self.spec.startupProbe
-        self.ready = self.started and not self.spec.readinessProbe
-        place.tell("Normal", "Created", f"Container created: {name}")
-        place.tell("Normal", "Started", f"Container started: {name}")
-        for notice in handle.notices:
-            place.tell("Normal", notice.reason, notice.message)
-        place.changed()
+    async def _run(self, on_started: asyncio.Event | None) -> int:
+        self.over = None
+        try:
+            handle = await self._start()
+        except StartError as error:
+            return self._refused(error)
         hook = self.spec.lifecycle and self.spec.lifecycle.postStart
         if hook:
-            done = await probes.handle(hook, self._target(handle), HOOK_SECONDS)
-            if not done.good:
-                place.tell("Warning", "FailedPostStartHook", done.message)
-                await place.runtime.stop(handle, 0)
+            await self._post_start(hook, handle)
+        if handle.exit is None:
+            self._is_running(handle, on_started)
+        exit_ = await handle.wait()
+        self._ended(handle, exit_)
+        return exit_.code
 
-    def _target(self, handle: Container) -> Target:
-        return Target(self.place.runtime, handle, self.spec, self.place.sandbox.ip)
+    async def _start(self) -> Container:
+        """Start the next run; wait until it can be described. Raises: StartError."""
+        place, delay = self.place, RETRY_SECONDS
+        while True:
+            place.retry.clear()
+            self._begun_at = clock.monotonic()
+            try:
+                command = place.make(self.spec, self.run)
+                logs.remove(self.log_of(self.run - 2))
+                break
+            except (ArubekiError, OSError) as error:
+                self._not_yet(error)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await place.retry.wait()
+            delay = min(2 * delay, RETRY_LIMIT_SECONDS)
+        self.handle, self._command = None, command
+        self._condemned = False
+        self.run += 1
+        name = self.spec.name
+        handle = self.handle = await place.runtime.start(place.sandbox, command)
+        self.container_id = handle.id
+        place.tell("Normal", "Created", f"Created container: {name}")
+        place.tell("Normal", "Started", f"Started container {name}")
+        for notice in handle.notices:
+            place.tell("Normal", notice.reason, notice.message)
+        return handle
 
-    def _ended(self, exit_: Exit) -> None:
-        handle = self.handle
-        assert handle is not None
-        self.ready = self.started = False
-        self.state = core.ContainerState(
-            terminated=core.ContainerStateTerminated(
-                exitCode=exit_.code,
-                signal=exit_.signal or UNSET,
-                reason=exit_.reason,
-                message=exit_.message or UNSET,
-                startedAt=clock.timestamp(handle.started_at),
-                finishedAt=clock.timestamp(exit_.finished_at),
-                containerID=handle.id,
-            )
-        )
-        if exit_.finished_at - handle.started_at >= BACKOFF_RESET_SECONDS:
-            self._backoff_seconds = 0.0
-        self.place.changed()
+    def _not_yet(self, error: Exception) -> None:
+        """It cannot be described or prepared: say why, once."""
+        new = waiting(getattr(error, "reason", "") or "CreateContainerError", str(error))
+        if new != self.state:
+            self.state = new
+            self.place.tell("Warning", "Failed", f"Error: {error}")
+            self.place.changed()
 
-    def _refused(self, error: StartError) -> None:
+    def _refused(self, error: StartError) -> int:
+        """It could not be started."""
         now = clock.timestamp()
-        self.state = core.ContainerState(
+        ended = core.ContainerState(
             terminated=core.ContainerStateTerminated(
                 exitCode=error.exit_code,
                 reason=error.reason,
@@ -236,122 +241,227 @@ class Life:
                 finishedAt=now,
             )
         )
-        self.ready = self.started = False
+        self.state = ended
+        if self.comes_again(error.exit_code):
+            self.last_state = ended
+            self.state = waiting("RunContainerError", str(error))
+        self.place.tell("Warning", "Failed", f"Error: {error}")
+        self.place.changed()
+        return error.exit_code
+
+    async def _post_start(self, hook: core.LifecycleHandler, handle: Container) -> None:
+        """Carry the hook out, before the container counts as running; if it fails, so do we."""
+        loop = asyncio.get_running_loop()
+        done = loop.create_task(hooks.run(hook, self._target(handle)))
+        ended = loop.create_task(handle.wait())
+        try:
+            await asyncio.wait((done, ended), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            done.cancel()
+            ended.cancel()
+            results = await asyncio.gather(done, ended, return_exceptions=True)
+        failure = results[0]
+        if isinstance(failure, hooks.HookFailed):
+            # Its words may hold secrets, which an Event would show to whoever sees the namespace.
+            logger.info("postStart hook of %s failed: %s", self._name(), failure)
+            self.place.tell("Warning", "FailedPostStartHook", "PostStartHook failed")
+            self.place.tell("Normal", "Killing", "FailedPostStartHook")
+            self._condemned = True
+            await self._end(handle, self.place.grace_seconds())
+        elif isinstance(failure, Exception):
+            raise failure
+
+    def _is_running(self, handle: Container, on_started: asyncio.Event | None) -> None:
+        # An init container that was done before the agent came again stays done while it repeats
+        # its work, where the policy is not Always: a status may not go back from there.
+        was_done = self.is_init and self.ready
+        if not (was_done and not self.place.comes_again(self.spec, 0)):
+            self.state = core.ContainerState(
+                running=core.ContainerStateRunning(startedAt=clock.timestamp(handle.started_at))
+            )
+            self.ready = False
+        if self.spec.startupProbe:
+            self._ask("Startup", self.spec.startupProbe, handle, on_started)
+        else:
+            self._is_started(handle, on_started)
         self.place.changed()
 
-    def _comes_again(self, exit_: Exit) -> bool:
-        if self.policy == "Always":
-            return True
-        return self.policy == "OnFailure" and exit_.code != 0
+    def _is_started(self, handle: Container, on_started: asyncio.Event | None) -> None:
+        spec = self.spec
+        self.started = True
+        if not self.is_init:
+            self.ready = not spec.readinessProbe
+        if on_started is not None:
+            on_started.set()
+        if spec.readinessProbe:
+            self._ask("Readiness", spec.readinessProbe, handle)
+        if spec.livenessProbe:
+            self._ask("Liveness", spec.livenessProbe, handle)
 
-    async def _pause(self, exit_: Exit | None) -> None:
-        """Wait before the next run. The first restart comes at once, as in Kubernetes."""
-        self.last_state = self.state
-        seconds = self._backoff_seconds
-        if exit_ is None and not seconds:
-            seconds = BACKOFF_SECONDS
-        self._backoff_seconds = min(max(BACKOFF_SECONDS, 2 * seconds), BACKOFF_LIMIT_SECONDS)
-        if seconds:
-            pod = self.place.sandbox
-            message = (
-                f"back-off {_go_duration(seconds)} restarting failed container={self.spec.name} "
-                f"pod={pod.name}_{pod.namespace}({pod.uid})"
+    def _ended(self, handle: Container, exit_: Exit) -> None:
+        """Note how a run ended; once is enough."""
+        ended = self.state.terminated
+        if handle is not self.handle or (ended and ended.containerID == handle.id):
+            return
+        self._cancel(*self._tasks)
+        self.started = False
+        self.ready = self.is_init and exit_.code == 0
+        self.state = core.ContainerState(
+            terminated=core.ContainerStateTerminated(
+                exitCode=exit_.code,
+                signal=exit_.signal or UNSET,
+                reason=exit_.reason,
+                message=ending.message(self.spec, self._command, exit_) or UNSET,
+                startedAt=clock.timestamp(handle.started_at),
+                finishedAt=clock.timestamp(exit_.finished_at),
+                containerID=handle.id,
             )
-            self.state = waiting("CrashLoopBackOff", message)
-            self.place.tell(
-                "Warning", "BackOff",
-                f"Back-off restarting failed container {self.spec.name} in pod "
-                f"{pod.name}_{pod.namespace}({pod.uid})",
-            )  # fmt: skip
-            self.place.changed()
-            await asyncio.sleep(seconds)
+        )
+        self.place.changed()
+
+    async def _pause(self) -> None:
+        """Wait before the next run. The first restart comes at once, as in Kubernetes."""
+        if self.state.terminated:
+            self.last_state = self.state
+        if clock.monotonic() - self._begun_at > 2 * BACKOFF_LIMIT_SECONDS:
+            self._backoff_seconds = 0.0  # it has run long enough to begin anew
+        seconds = self._backoff_seconds
+        self._backoff_seconds = min(max(BACKOFF_SECONDS, 2 * seconds), BACKOFF_LIMIT_SECONDS)
+        if not seconds:
+            return
+        name, pod = self.spec.name, self.place.sandbox
+        of_pod = f"{pod.name}_{pod.namespace}({pod.uid})"
+        self.state = waiting(
+            "CrashLoopBackOff",
+            f"back-off {go_duration(seconds)} restarting failed container={name} pod={of_pod}",
+        )
+        self.place.tell(
+            "Warning", "BackOff", f"Back-off restarting failed container {name} in pod {of_pod}"
+        )
+        self.place.changed()
+        await asyncio.sleep(seconds)
+
+    # Its end.
+
+    async def _end(
+        self, handle: Container, grace_seconds: float, after: Sequence[asyncio.Event] = ()
+    ) -> Exit:
+        """End a run: its hook, its turn, its signals."""
+        until = clock.monotonic() + grace_seconds
+        self._cancel("Startup", "Liveness")
+        hook = self.spec.lifecycle and self.spec.lifecycle.preStop
+        if hook and grace_seconds > 0 and handle.exit is None:
+            if "preStop" not in self._tasks:
+                self._spawn("preStop", self._pre_stop(hook, handle))
+            ended = asyncio.get_running_loop().create_task(handle.wait())
+            waited = (self._tasks["preStop"], ended)
+            try:
+                left = max(0.0, until - clock.monotonic())
+                await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                ended.cancel()
+        for event in after:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, until - clock.monotonic())):
+                    await event.wait()
+        left = max(MINIMUM_GRACE_SECONDS, until - clock.monotonic())
+        return await self.place.runtime.stop(handle, left)
+
+    async def _pre_stop(self, hook: core.LifecycleHandler, handle: Container) -> None:
+        try:
+            await hooks.run(hook, self._target(handle))
+        except hooks.HookFailed as error:
+            logger.info("preStop hook of %s failed: %s", self._name(), error)
+            self.place.tell("Warning", "FailedPreStopHook", "PreStopHook failed")
+
+    def _condemn(self, handle: Container, message: str, grace_seconds: float) -> None:
+        """End a run from within; `live` sees it end. Once is enough."""
+        if self._condemned:
+            return
+        self._condemned = True
+        self.place.tell("Normal", "Killing", message)
+
+        async def end() -> None:
+            await self._end(handle, grace_seconds)
+
+        self._spawn("end", end())
 
     # Its probes.
 
-    def _watch_probes(self, on_started: asyncio.Event | None) -> list[asyncio.Task[None]]:
-        if isinstance(self.handle, _Stillborn):
-            return []
-        if self.started and on_started is not None:
-            on_started.set()
-        return [asyncio.get_running_loop().create_task(self._probe(on_started))]
-
-    async def _probe(self, on_started: asyncio.Event | None) -> None:
-        """Run the startup probe, then readiness and liveness side by side."""
-        spec, handle = self.spec, self.handle
-        assert handle is not None
-        target = self._target(handle)
-        if spec.startupProbe:
-            passed = asyncio.Event()
-            startup = asyncio.get_running_loop().create_task(
-                self._run_probe("Startup", spec.startupProbe, target, passed)
-            )
-            try:
-                await passed.wait()
-            finally:
-                startup.cancel()
-            self.started = True
-            self.ready = not spec.readinessProbe
-            self.place.changed()
-        if on_started is not None:
-            on_started.set()
-        async with asyncio.TaskGroup() as group:
-            if spec.readinessProbe:
-                group.create_task(self._run_probe("Readiness", spec.readinessProbe, target, None))
-            if spec.livenessProbe:
-                group.create_task(self._run_probe("Liveness", spec.livenessProbe, target, None))
-
-    async def _run_probe(
-        self, kind: str, probe: core.Probe, target: Target, passed: asyncio.Event | None
+    def _ask(
+        self,
+        kind: str,
+        probe: core.Probe,
+        handle: Container,
+        on_started: asyncio.Event | None = None,
     ) -> None:
-        def tell(good: bool, message: str) -> None:
-            if not good:
-                self.place.tell("Warning", "Unhealthy", f"{kind} probe failed: {message}")
-            if kind == "Readiness":
-                if self.ready != good:
-                    self.ready = good
-                    self.place.changed()
-            elif good:
-                assert passed is not None
-                passed.set()
-            else:
-                self._kill(kind, probe, target)
+        """Begin to ask a run of the container."""
+        target = self._target(handle)
 
         async def ask() -> probes.Asked:
-            return await probes.once(probe, target)
+            try:
+                return await probes.once(probe, target)
+            except Exception as error:
+                logger.exception("%s probe of %s failed", kind, self._name())
+                return probes.Asked(None, f"{type(error).__name__}: {error}")
 
-        await probes.watch(probe, ask, tell, good=kind == "Liveness")
+        def hear(asked: probes.Asked) -> None:
+            told = probes.event(kind, asked)
+            if told is not None:
+                self.place.tell(*told)
+                self.place.changed()
 
-    def _kill(self, kind: str, probe: core.Probe, target: Target) -> None:
-        grace = probe.terminationGracePeriodSeconds or 30
-        self.place.tell(
-            "Normal", "Killing",
-            f"Container {self.spec.name} failed {kind.lower()} probe, will be restarted",
-        )  # fmt: skip
-        stopping = asyncio.get_running_loop().create_task(
-            self.place.runtime.stop(target.container, grace)
-        )
-        self._killing.add(stopping)
-        stopping.add_done_callback(self._killing.discard)
+        def judge(good: bool) -> None:
+            if kind == "Readiness":
+                if self.ready is not good:
+                    self.ready = good
+                    self.place.changed()
+            elif not good:
+                self._fail(kind, probe, handle)
+            elif kind == "Startup":
+                self._cancel("Startup")
+                self._is_started(handle, on_started)
+                self.place.changed()
+
+        self._spawn(kind, probes.watch(probe, ask, judge, hear))
+
+    def _fail(self, kind: str, probe: core.Probe, handle: Container) -> None:
+        message = f"Container {self.spec.name} failed {kind.lower()} probe"
+        if self.place.comes_again(self.spec, 1):
+            message += ", will be restarted"
+        own = probe.terminationGracePeriodSeconds
+        grace = float(own) if isinstance(own, int) else self.place.grace_seconds()
+        self._condemn(handle, message, grace)
+
+    def _target(self, handle: Container) -> Target:
+        return Target(self.place.runtime, handle, self.spec, self.place.sandbox.ip)
+
+    # Its tasks.
+
+    def _spawn(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=f"{name} of {self._name()}")
+        self._tasks[name] = task
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if self._tasks.get(name) is task and name != "preStop":
+                del self._tasks[name]
+            if not task.cancelled() and task.exception() is not None:
+                logger.error("%s failed", task.get_name(), exc_info=task.exception())
+
+        task.add_done_callback(ended)
+
+    def _cancel(self, *names: str) -> None:
+        for name in names:
+            task = self._tasks.pop(name, None)
+            if task is not None:
+                task.cancel()
+
+    def _name(self) -> str:
+        pod = self.place.sandbox
+        return f"{self.spec.name} in {pod.namespace}/{pod.name}"
 
 
-class _Stillborn:
-    """Stands for a run that could not begin."""
-
-    pid = 0
-    notices = ()
-
-    def __init__(self, name: str, error: StartError) -> None:
-        self.id = ""
-        self.name = name
-        self.started_at = clock.now()
-        self.exit = Exit(error.exit_code, self.started_at, message=str(error))
-
-    async def wait(self) -> Exit:
-        """It has ended already."""
-        return self.exit
-
-
-def _go_duration(seconds: float) -> str:
+def go_duration(seconds: float) -> str:
     """Return a duration as Go prints it: `10s`, `1m20s`, `5m0s`."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"

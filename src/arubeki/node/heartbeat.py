@@ -26,6 +26,8 @@ STATUS_SECONDS = 300
 """An unchanged status is written this often; the Lease is what says that the node lives."""
 PODS = 110
 VERSION = "v1.35.0"
+ADDRESSES = "arubeki.dev/pod-addresses"
+"""The annotation that tells where the node's Pods have their addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Description:
     """What the Node object says."""
 
     address: str
-    cidr: str
+    pod_addresses: str
     runtime: str
     capacity: Capacity
 
@@ -110,10 +112,11 @@ async def _write_node(name: str, says: Description, session: Session) -> core.No
         "kubernetes.io/os": system,
         "kubernetes.io/arch": architecture,
     }
+    # Not as podCIDR, which may never change: after a restart another range may be free.
+    annotations = {ADDRESSES: says.pod_addresses}
     node = await session.apply(
         core.Node(
-            metadata=meta.ObjectMeta(name=name, labels=labels),
-            spec=core.NodeSpec(podCIDR=says.cidr, podCIDRs=(says.cidr,)),
+            metadata=meta.ObjectMeta(name=name, labels=labels, annotations=annotations),
         )
     )
     resources = says.capacity.allocatable()

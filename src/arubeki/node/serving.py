@@ -1,12 +1,13 @@
 """What a node answers to the server: logs, under the kubelet's own paths.
 
 Between the halves, in the other direction: [server > **node**].
-Source: kubernetes pkg/kubelet/server/server.go.
+Source: kubernetes pkg/kubelet/server/server.go, kubelet_pods.go (validateContainerLogStatus).
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 from arubeki import clock
@@ -17,7 +18,10 @@ from arubeki.node.container import Life
 from arubeki.node.pod import PodLife
 
 Find = Callable[[str, str], PodLife | None]
+PIECE_BYTES = 64 * 1024
 _PLAIN = {"Content-Type": "text/plain"}
+
+logger = logging.getLogger(__name__)
 
 
 async def answer(request: Request, find: Find) -> Answer:
@@ -30,34 +34,37 @@ async def answer(request: Request, find: Find) -> Answer:
 
 def _logs(request: Request, namespace: str, name: str, container: str, *, find: Find) -> Answer:
     pod = find(namespace, name)
-    life = pod.life(container) if pod is not None else None
-    if pod is None or life is None:
-        raise NotFound(f'pod "{name}" is not on this node')
+    if pod is None:
+        raise NotFound(f'pod "{name}" does not exist')
+    life = pod.life(container)
+    if life is None:
+        raise NotFound(f'container "{container}" not found in pod "{name}"')
     said = {key: values[0] for key, values in request.parameters().items()}
     path = _path(life, name, container, previous=said.get("previous") == "true")
     options = _options(said)
     log = getattr(life.handle, "log", None)
     if said.get("follow") == "true" and log is not None and log.path == path:
-        return _Following(log, options).stream()
-    try:
-        return Response(200, _PLAIN, list(logs.read(path, options)))
-    except FileNotFoundError:
+        return _Sending(logs.follow(log, options)).stream()
+    if not path.exists():
         return Response(200, _PLAIN, b"")  # it has printed nothing, or cannot print
+    return _Sending(_written(path, options)).stream()
 
 
 def _path(life: Life, pod: str, container: str, *, previous: bool) -> Path:
-    """Return the log of the current run, or of the one before."""
+    """Return the log of the current run, or of the last one that ended. Raises: BadRequest."""
+    waiting = life.state.waiting
     if previous:
-        if len(life.logs) < 2:
+        if not life.last_state:
             raise BadRequest(
                 f'previous terminated container "{container}" in pod "{pod}" not found'
             )
-        return life.logs[-2]
-    if not life.logs:
-        waiting = life.state.waiting
-        reason = (waiting and waiting.reason) or "ContainerCreating"
-        raise BadRequest(f'container "{container}" in pod "{pod}" is waiting to start: {reason}')
-    return life.logs[-1]
+        # While it waits for its next run, the last one that ended is the last one there was.
+        return life.log_of(life.run - 1 if waiting else life.run - 2)
+    if waiting and not life.last_state:
+        raise BadRequest(
+            f'container "{container}" in pod "{pod}" is waiting to start: {waiting.reason or ""}'
+        )
+    return life.log_of(life.run - 1)
 
 
 def _options(said: dict[str, str]) -> logs.LogOptions:
@@ -76,12 +83,18 @@ def _options(said: dict[str, str]) -> logs.LogOptions:
     )
 
 
-class _Following:
-    """A log that is sent as it grows, at the pace of who reads it."""
+async def _written(path: Path, options: logs.LogOptions) -> AsyncIterator[bytes]:
+    """Yield what is in a log, at a pace that leaves the loop to others."""
+    for piece in logs.read(path, options):
+        yield piece
+        await asyncio.sleep(0)
 
-    def __init__(self, log: logs.Log, options: logs.LogOptions) -> None:
-        self._log = log
-        self._options = options
+
+class _Sending:
+    """A log that is sent as it is read, or as it grows, at the pace of who receives it."""
+
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+        self._pieces = pieces
         self._task: asyncio.Task[None] | None = None
 
     def stream(self) -> Stream:
@@ -96,14 +109,21 @@ class _Following:
             self._task.cancel()
 
     async def _send(self, sink: Sink) -> None:
-        with contextlib.suppress(FileNotFoundError):  # the Pod was deleted meanwhile
-            async for piece in logs.follow(self._log, self._options):
-                for part in _parts(piece):
-                    sink.write(Chunk(part))
-                await sink.drain()
+        try:
+            async with contextlib.aclosing(self._pieces) as pieces:  # type: ignore[type-var]
+                async for piece in pieces:
+                    for part in _parts(piece):
+                        sink.write(Chunk(part))
+                    await sink.drain()
+        except FileNotFoundError:
+            pass  # the Pod was deleted meanwhile
+        except OSError:
+            logger.exception("a log cannot be read to its end")
+            sink.abort()
+            return
         sink.close()
 
 
-def _parts(piece: bytes, size: int = 64 * 1024) -> Iterator[bytes]:
-    for start in range(0, len(piece), size):
-        yield piece[start : start + size]
+def _parts(piece: bytes) -> Iterator[bytes]:
+    for start in range(0, len(piece), PIECE_BYTES):
+        yield piece[start : start + PIECE_BYTES]

@@ -39,7 +39,7 @@ class Block:
 
     @property
     def cidr(self) -> str:
-        """`127.X.0.0/16`, as Node.spec.podCIDR has it."""
+        """`127.X.0.0/16`."""
         return "127.0.0.1/32" if self.reason else f"127.{self.octet}.0.0/16"
 
     @property

@@ -64,7 +64,7 @@ class Command:
     """One run of one container: what to start, with what, and where its output goes.
 
     `log` is the CRI log file of this run. `user` and `group` are `runAsUser` and `runAsGroup`,
-    None for the server's own.
+    None for the server's own. `message` is the file for last words, mounted where that is possible.
     """
 
     container: str
@@ -75,6 +75,7 @@ class Command:
     mounts: tuple[Mount, ...] = ()
     user: int | None = None
     group: int | None = None
+    message: Mount | None = None
 
 
 @dataclass(frozen=True, slots=True)

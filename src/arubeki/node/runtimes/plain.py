@@ -34,7 +34,7 @@ class PlainRuntime(ProcessRuntime):
         self, sandbox: PodSandbox, command: Command
     ) -> tuple[dict[str, Any], tuple[Notice, ...]]:
         """Replace mountPaths, and say so."""
-        replace = Replacement(command.mounts)
+        replace = _replacement(command)
         environment = base_environment(sandbox) | {
             name: replace(value) for name, value in command.environment.items()
         }
@@ -48,17 +48,17 @@ class PlainRuntime(ProcessRuntime):
 
     def exec_job(self, container: ProcessContainer, argv: list[str]) -> dict[str, Any]:
         """Run it as the container was run."""
-        return container.job | {
-            "argv": [Replacement(container.command.mounts)(one) for one in argv]
-        }
+        replace = _replacement(container.command)
+        return container.job | {"argv": [replace(one) for one in argv]}
 
 
 class Replacement:
     """Puts the private directories of volumes in the place of their mountPaths."""
 
-    def __init__(self, mounts: Sequence[Mount]) -> None:
+    def __init__(self, mounts: Sequence[Mount], unsaid: Sequence[Mount] = ()) -> None:
+        """Replace the paths of `mounts`, and of `unsaid`, of which the owner need not know."""
         self._mounts = tuple(mounts)
-        self._sources = {_normal(mount.path): str(mount.source) for mount in mounts}
+        self._sources = {_normal(one.path): str(one.source) for one in (*unsaid, *mounts)}
         # The longest first: /data/cache before /data.
         paths = sorted(self._sources, key=len, reverse=True)
         self._pattern = re.compile(
@@ -75,7 +75,8 @@ class Replacement:
         """What the Pod's owner should know."""
         if not self._mounts:
             return ()
-        places = ", ".join(f"{path} is {place}" for path, place in sorted(self._sources.items()))
+        said = sorted((_normal(mount.path), mount.source) for mount in self._mounts)
+        places = ", ".join(f"{path} is {place}" for path, place in said)
         message = (
             "The plain runtime cannot mount volumes; their paths were replaced in command, args, "
             f"env and workingDir: {places}"
@@ -84,6 +85,10 @@ class Replacement:
         if read_only:
             message += f". Not protected from writing: {', '.join(read_only)}"
         return (Notice("VolumePathReplaced", message),)
+
+
+def _replacement(command: Command) -> Replacement:
+    return Replacement(command.mounts, (command.message,) if command.message else ())
 
 
 def _normal(path: str) -> str:

@@ -95,6 +95,9 @@ class SandboxRuntime(ProcessRuntime):
         mounts = list(command.mounts)
         if all(mount.path != "/etc/hosts" for mount in mounts):
             mounts.append(Mount("/etc/hosts", _hosts(sandbox)))
+        message = command.message
+        if message and any(mount.path == message.path for mount in mounts):
+            message = None
         other = command.user is not None or command.group is not None
         job = {
             "argv": list(command.argv),
@@ -108,6 +111,7 @@ class SandboxRuntime(ProcessRuntime):
                 "hostname": sandbox.hostname or sandbox.name,
                 "user_namespace": self._user_namespace,
                 "mounts": [(one.path, str(one.source), one.read_only) for one in mounts],
+                "message": (message.path, str(message.source)) if message else None,
             },
         }
         return job, ()

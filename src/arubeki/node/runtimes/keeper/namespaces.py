@@ -129,11 +129,14 @@ def build(
     hostname: str,
     mounts: list[tuple[str, str, bool]],
     working_directory: str,
+    *,
+    message: tuple[str, str] | None = None,
 ) -> None:
     """Make the container's root in the empty directory `root` and move there.
 
     To be called by the first process of the new process namespace, so that /proc shows it.
     `mounts` are (path, source, read only). A missing working directory is made, as runc does.
+    `message` is the (path, source) of the termination message, mounted where it can be.
     """
     if hostname:
         socket.sethostname(hostname)
@@ -150,6 +153,9 @@ def build(
         (tree.bind(path, source), read_only)
         for path, source, read_only in sorted(mounts, key=lambda mount: mount[0].count("/"))
     ]
+    if message is not None:
+        with suppress(OSError):  # no reason for a container not to run
+            tree.bind(*message)
     tree.make_directory(working_directory)
     # Last, because a mount point inside another volume is made in that volume.
     for target, read_only in targets:

@@ -123,7 +123,8 @@ class Supervisor:
         libc.prctl(namespaces.PR_SET_PDEATHSIG, signal.SIGKILL)
         news.send(b"init")  # fails if the supervisor died before the line above
         mounts = [(path, source, read_only) for path, source, read_only in sandbox["mounts"]]
-        namespaces.build(libc, sandbox["root"], sandbox["hostname"], mounts, job["cwd"])
+        root, hostname, message = sandbox["root"], sandbox["hostname"], sandbox["message"]
+        namespaces.build(libc, root, hostname, mounts, job["cwd"], message=message)
         main = os.fork()
         if main == 0:
             with Reporting(starting):
