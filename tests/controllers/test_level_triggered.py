@@ -121,9 +121,7 @@ class Recreated(Scenario):
 
     @staticmethod
     def check(state):
-        images = [
-            one["spec"]["containers"][0]["image"] for one in state if one["kind"] == "Pod"
-        ]
+        images = [one["spec"]["containers"][0]["image"] for one in state if one["kind"] == "Pod"]
         assert images == ["two", "two"]
 
 
@@ -190,8 +188,13 @@ class Endpoints(Scenario):
 
     @staticmethod
     def check(state):
-        (one,) = [one for one in state if one["kind"] == "Endpoints"]
-        (subset,) = one["subsets"]
+        found = {
+            one["metadata"]["name"]: one
+            for one in state
+            if one["kind"] == "Endpoints" and one["metadata"]["namespace"] == NAMESPACE
+        }
+        assert list(found) == ["web"]
+        (subset,) = found["web"]["subsets"]
         assert [each["targetRef"]["name"] for each in subset["addresses"]] == ["a", "b"]
 
 
@@ -372,7 +375,9 @@ class Evictions(Scenario):
             one["metadata"]["name"]
             for one in state
             if one["kind"] == "Pod"
-            and [each for each in one["status"].get("conditions", ()) if "Disruption" in each["type"]]
+            and [
+                each for each in one["status"].get("conditions", ()) if "Disruption" in each["type"]
+            ]
         ]
         assert sorted(leaving) == ["later", "leaves"]
 
@@ -511,9 +516,7 @@ def _map(name, *owners):
         for number, one in enumerate(owners)
     ]
     return core.ConfigMap(
-        metadata=meta.ObjectMeta(
-            name=name, namespace=NAMESPACE, ownerReferences=tuple(references)
-        )
+        metadata=meta.ObjectMeta(name=name, namespace=NAMESPACE, ownerReferences=tuple(references))
     )
 
 
