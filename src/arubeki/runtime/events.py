@@ -1,14 +1,16 @@
 """Tells people about objects: Events, counted when they repeat and limited per object.
 
-Events are collected during a run and sent when it ends. They are best effort: that one could not be
-written is logged and never fails a run.
+Events are collected during a run and sent when it ends, one after the other, by a task of their own:
+work does not wait for what is said of it. They are best effort: that one could not be written is
+logged and never fails a run, and those that a crash overtakes are lost.
 
 On the ring: [reconcile > **events** > client].
 Source: client-go tools/record/event.go, events_cache.go (EventCorrelator).
 """
 
+import asyncio
 import logging
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,8 +24,8 @@ from arubeki.runtime.shape import encode, key_of, kind_of, revision_text_of, uid
 logger = logging.getLogger(__name__)
 
 EVENT = Kind("", "v1", "Event", "events")
-PENDING_LIMIT = 100
-"""How many Events one run may report; more are dropped."""
+PENDING_LIMIT = 1000
+"""How many Events may wait to be sent; more are dropped. Source: client-go maxQueuedEvents."""
 MEMORY_LIMIT = 4096
 """How many Events, and how many objects' allowances, are remembered."""
 SIMILAR_SECONDS = 600.0
@@ -61,14 +63,15 @@ class Recorder:
     def __init__(self, client: Client, component: str) -> None:
         self._client = client
         self._component = component
-        self._pending: list[tuple[_What, Any]] = []
+        self._pending: deque[tuple[_What, Any]] = deque()
+        self._sending: asyncio.Task[None] | None = None
         self._sent: OrderedDict[_What, _Sent] = OrderedDict()
         self._allowances: OrderedDict[str, _Allowance] = OrderedDict()
         self._number = 0
         self.dropped = 0
 
     def add(self, obj: Any, type: str, reason: str, message: str) -> None:
-        """Note an Event about `obj`, to be sent by `flush`."""
+        """Note an Event about `obj`, to be sent by `send_soon` or `flush`."""
         if len(self._pending) >= PENDING_LIMIT:
             self.dropped += 1
             return
@@ -76,10 +79,31 @@ class Recorder:
             message = message[: MESSAGE_LIMIT - 1] + "…"
         self._pending.append((_What(uid_of(obj), type, reason, message), obj))
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was noted has been sent."""
+        return not self._pending and (self._sending is None or self._sending.done())
+
+    def send_soon(self) -> None:
+        """See that what was noted is sent, without waiting for it."""
+        if self._pending and (self._sending is None or self._sending.done()):
+            self._sending = asyncio.get_running_loop().create_task(self._send_all())
+
     async def flush(self) -> None:
-        """Send what was noted."""
-        pending, self._pending = self._pending, []
-        for what, obj in pending:
+        """Send what was noted, and wait for it."""
+        self.send_soon()
+        if self._sending is not None:
+            await asyncio.shield(self._sending)
+
+    def cancel(self) -> None:
+        """Drop what has not been sent."""
+        self._pending.clear()
+        if self._sending is not None:
+            self._sending.cancel()
+
+    async def _send_all(self) -> None:
+        while self._pending:
+            what, obj = self._pending.popleft()
             if not self._may(what.uid):
                 self.dropped += 1
                 continue

@@ -17,6 +17,7 @@ from arubeki.client.client import Client
 from arubeki.errors import ConfigError
 from arubeki.runtime.app import App
 from arubeki.runtime.controller import Controller
+from arubeki.runtime.events import Recorder
 from arubeki.runtime.informer import State
 from arubeki.runtime.informers import Informers
 from arubeki.runtime.session import Environment
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 30.0
 """How long running reconciles may go on when the manager stops. Source: controller-runtime."""
+EVENTS_SECONDS = 1.0
+"""How long what is to be said of them may take after that."""
 
 
 class Manager:
@@ -54,6 +57,7 @@ class Manager:
         self.controllers: list[Controller[Any]] = []
         self._grace_seconds = grace_seconds
         self._tasks: list[asyncio.Task[None]] = []
+        self._recorders: list[Recorder] = []
         for app in apps:
             self.controllers += app.build() if isinstance(app, App) else [app]
         seen: set[str] = set()
@@ -68,6 +72,7 @@ class Manager:
                 controller.name, own or client, self.informers, manager=controller.manager
             )
             controller.bind(env, self.trace)
+            self._recorders.append(env.recorder)
 
     async def start(self) -> None:
         """Start watching and, as caches fill, working. Does not wait for that."""
@@ -81,6 +86,11 @@ class Manager:
     async def stop(self) -> None:
         """Let running reconciles end (within the grace), then stop watching."""
         await asyncio.gather(*(one.stop(self._grace_seconds) for one in self.controllers))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EVENTS_SECONDS):
+                await asyncio.gather(*(one.flush() for one in self._recorders))
+        for recorder in self._recorders:
+            recorder.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -88,6 +98,8 @@ class Manager:
 
     async def kill(self) -> None:
         """Stop at once, amid whatever runs, as a crash would: for tests."""
+        for recorder in self._recorders:
+            recorder.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*(one.stop(0) for one in self.controllers))
@@ -169,6 +181,8 @@ class Manager:
                     f"{controller.name}: {len(queue)} waiting, {queue.running} running, "
                     f"{queue.failing} failing"
                 )
+        if not all(one.is_idle for one in self._recorders):
+            found.append("Events are being sent")
         return "; ".join(found)
 
     def _unsynced(self) -> list[Any]:
