@@ -121,11 +121,12 @@ def test_a_cluster_that_has_stopped_leaves_nothing_behind(tmp_path, monkeypatch)
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("after_turns", [0, 1, 5, 20, 100])
-def test_a_start_that_is_cancelled_leaves_nothing_behind(tmp_path, after_turns):
+@pytest.mark.parametrize("runtime", ["fake", "auto"])
+@pytest.mark.parametrize("after_turns", [0, 1, 5, 20, 60, 75, 90])
+def test_a_start_that_is_cancelled_leaves_nothing_behind(tmp_path, after_turns, runtime):
     async def main():
         tasks, open_ = asyncio.all_tasks(), descriptors()
-        starting = asyncio.ensure_future(fake(storage=tmp_path).start())
+        starting = asyncio.ensure_future(fake(storage=tmp_path, runtime=runtime).start())
         for _ in range(after_turns):
             await asyncio.sleep(0)
         starting.cancel()
@@ -133,6 +134,7 @@ def test_a_start_that_is_cancelled_leaves_nothing_behind(tmp_path, after_turns):
         assert asyncio.all_tasks() == tasks
         gc.collect()
         assert descriptors() == open_
+        assert children() == []
         async with fake(storage=tmp_path):  # the data are free again
             pass
 

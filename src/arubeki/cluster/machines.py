@@ -114,11 +114,13 @@ class Machines:
     async def _chosen(self) -> Runtime:
         """Return the runtime that was asked for, or the best that works. Raises: ConfigError."""
         asked = self._options.runtime
-        found = make_runtime("sandbox" if asked == "auto" else asked, self._options)
+        # It is ours from now on, so that a start that is cut short ends its processes too.
+        found = self._runtime = make_runtime("sandbox" if asked == "auto" else asked, self._options)
         reason = await found.probe()
         if not reason:
             return found
         await found.close()
+        self._runtime = None
         if asked != "auto":
             raise ConfigError(
                 f"the runtime {asked} does not work here: {reason}\n"

@@ -13,6 +13,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from arubeki import clock
+
 try:
     import fcntl
 except ImportError:  # Windows: there directories are not locked, and none is taken for stale
@@ -21,6 +23,9 @@ else:
     _HAS_LOCKS = True
 
 _PREFIX = "arubeki-nodes-"
+_PROBE_PREFIX = "arubeki-probe-"
+_PROBE_SECONDS = 600
+_TRIES = 5
 
 
 class Scratch:
@@ -29,12 +34,14 @@ class Scratch:
     def __init__(self) -> None:
         """Make one, and remove those whose owners are gone. Raises: OSError."""
         sweep()
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        self._descriptor = _locked(self.path)
-        # A sweeper may have been faster, for which only a name that was new a moment ago is stale.
-        while _HAS_LOCKS and self._descriptor is None:
+        # A sweeper who comes between making and locking takes it for stale: then there is another.
+        # Where locks do not work at all, nothing is ever taken for stale.
+        for left in reversed(range(_TRIES)):
             self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
             self._descriptor = _locked(self.path)
+            if self._descriptor is not None or not left:
+                return
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def close(self) -> None:
         """Remove it with all that is in it."""
@@ -46,6 +53,11 @@ class Scratch:
 
 def sweep() -> None:
     """Remove the directories of clusters that have crashed."""
+    for path in Path(tempfile.gettempdir()).glob(_PROBE_PREFIX + "*"):
+        # A probe takes a second. Its directory holds nothing, so it has no lock either.
+        with contextlib.suppress(OSError):
+            if _is_own(path.stat()) and path.stat().st_mtime < clock.now() - _PROBE_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
     for path in Path(tempfile.gettempdir()).glob(_PREFIX + "*"):
         descriptor = _locked(path)
         if descriptor is not None:
@@ -62,9 +74,13 @@ def _locked(path: Path) -> int | None:
     except OSError:
         return None
     with contextlib.suppress(OSError):
-        if os.fstat(descriptor).st_uid == os.getuid():
+        if _is_own(os.fstat(descriptor)):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor
     os.close(descriptor)
     return None
+
+
+def _is_own(status: os.stat_result) -> bool:
+    return not _HAS_LOCKS or status.st_uid == os.getuid()
