@@ -60,6 +60,8 @@ class ApiError(ArubekiError):
 
     code: int = 500
     reason: str = ""
+    bare_details: bool = False
+    """Whether the Status bears `details` also when there are none."""
 
     def __init__(
         self,
@@ -99,7 +101,7 @@ class ApiError(ArubekiError):
         }
         if self.reason:
             status["reason"] = self.reason
-        if self.details:
+        if self.details or self.bare_details:
             status["details"] = self.details
         status["code"] = self.code
         return status

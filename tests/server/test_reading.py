@@ -145,7 +145,7 @@ def test_a_revision_of_the_future_is_waited_for_and_then_refused() -> None:
         future = world.storage.revision + 100
         status = await world.fails(504, "GET", CONFIG_MAPS, resourceVersion=future)
         assert status["message"] == (
-            f"Too large resource version: {future}, current: {world.storage.revision}"
+            f"Timeout: Too large resource version: {future}, current: {world.storage.revision}"
         )
         assert status["details"]["causes"][0]["reason"] == "ResourceVersionTooLarge"
         assert status["details"]["retryAfterSeconds"] == 1

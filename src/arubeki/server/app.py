@@ -65,6 +65,7 @@ _SUBRESOURCES: Mapping[tuple[str, str], Verb] = {
     ("log", "get"): pods.log,
 }
 _UNSTORED: Mapping[tuple[str, str], Verb] = {("bindings", "create"): pods.bind}
+_TEXT = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
 _METHODS = {
     "GET": "get", "HEAD": "head", "POST": "post", "PUT": "put", "PATCH": "patch",
     "DELETE": "delete", "OPTIONS": "options",
@@ -173,7 +174,10 @@ class App:
         if call is None:
             return self._document(request, user)
         self._access.authorize(user, routing.attributes_of(call))
-        answer = await self._dispatch(call)
+        try:
+            answer = await self._dispatch(call)
+        except ApiError as error:
+            answer = failure(error)  # with the warnings that came before
         custom = call.resource.custom
         if custom is not None and custom.deprecated:
             call.warnings.append(
@@ -188,11 +192,15 @@ class App:
         """Answer what is no object: discovery, OpenAPI."""
         verb = _METHODS.get(request.method, request.method.lower())
         self._access.authorize(user, Attributes(verb=verb, path=request.path))
-        if request.method not in ("GET", "HEAD"):
-            raise failures.method_not_allowed()
         answer = self._discovery.answer(request) or self._openapi.answer(request)
         if answer is None:
-            raise failures.no_such_path()
+            root, _, below = request.path[1:].partition("/")
+            group = below.partition("/")[0]
+            if root == "api" or (root == "apis" and group in self.registry.groups()):
+                raise failures.no_such_path()
+            return Response(404, dict(_TEXT), b"404 page not found\n")
+        if request.method not in ("GET", "HEAD"):
+            raise failures.method_not_allowed()
         # The maker keeps its answer; ours gets headers of its own.
         return Response(answer.status, dict(answer.headers), answer.body)
 

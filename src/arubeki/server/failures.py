@@ -62,15 +62,22 @@ def forbidden(resource: Resource, name: str, why: str) -> errors.Forbidden:
 
 
 def no_such_path() -> errors.NotFound:
-    """Nothing is served at this path."""
-    return errors.NotFound("the server could not find the requested resource")
+    """Nothing is served at this path of a group that is.
+
+    Source: apimachinery pkg/api/errors/errors.go NewGenericServerResponse.
+    """
+    error = errors.NotFound("the server could not find the requested resource")
+    error.bare_details = True
+    return error
 
 
 def method_not_allowed() -> errors.MethodNotAllowed:
     """The path is served, but not by this method."""
-    return errors.MethodNotAllowed(
+    error = errors.MethodNotAllowed(
         "the server does not allow this method on the requested resource"
     )
+    error.bare_details = True
+    return error
 
 
 def too_large_revision(asked: int, current: int) -> errors.Timeout:
@@ -80,7 +87,7 @@ def too_large_revision(asked: int, current: int) -> errors.Timeout:
     Source: apiserver pkg/storage/errors.go NewTooLargeResourceVersionError.
     """
     return errors.Timeout(
-        f"Too large resource version: {asked}, current: {current}",
+        f"Timeout: Too large resource version: {asked}, current: {current}",
         details={
             "causes": [
                 {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}

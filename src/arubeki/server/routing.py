@@ -27,7 +27,7 @@ NOT_SERVED = {
 
 
 def resolve(core: Core, request: Request, user: User) -> Call | None:
-    """Return the call that a request below /api or /apis is; None for any other path.
+    """Return the call that a request to a served group is; None for any other path.
 
     Raises: NotFound, MethodNotAllowed, NotServed.
     """
@@ -47,6 +47,8 @@ def resolve(core: Core, request: Request, user: User) -> Call | None:
         namespace, rest = rest[1], rest[2:]
     resource = core.registry.find(group, version, rest[0])
     if resource is None:
+        if group and group not in core.registry.groups():
+            return None
         raise failures.no_such_path()
     return _call(core, request, user, resource=resource, namespace=namespace, rest=rest[1:])
 

@@ -13,7 +13,7 @@ from arubeki import clock
 from arubeki.api import fields
 from arubeki.api.fields import FieldError
 from arubeki.api.objects import GVK
-from arubeki.errors import BadRequest, NotFound, RevisionMismatch, ServerTimeout
+from arubeki.errors import BadRequest, Conflict, NotFound, RevisionMismatch, ServerTimeout
 from arubeki.net.message import Response
 from arubeki.server import decoding, failures, wire
 from arubeki.server.admission.strategy import Strategy
@@ -34,7 +34,7 @@ Object = dict[str, Any]
 
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
-_POLICIES = ("Background", "Foreground", "Orphan")
+_POLICIES = ("Foreground", "Background", "Orphan")
 
 
 @dataclass(slots=True)
@@ -285,20 +285,27 @@ def _set_finalizers(metadata: Object, options: DeleteOptions) -> None:
 def _check_preconditions(call: Call, obj: Object, entry: Entry, options: DeleteOptions) -> None:
     actual = obj["metadata"]["uid"]
     if options.uid is not None and options.uid != actual:
-        raise failures.conflict(
-            call.resource,
-            call.name,
+        raise _unmet(
+            call,
             f"the UID in the precondition ({options.uid}) does not match the UID in record "
             f"({actual}). The object might have been deleted and then recreated",
         )
     revision = str(entry.revision)
     if options.resource_version is not None and options.resource_version != revision:
-        raise failures.conflict(
-            call.resource,
-            call.name,
+        raise _unmet(
+            call,
             f"the ResourceVersion in the precondition ({options.resource_version}) does not match "
             f"the ResourceVersion in record ({revision}). The object might have been modified",
         )
+
+
+def _unmet(call: Call, why: str) -> Conflict:
+    """Return the error for a precondition. Kubernetes names the kind here, not the resource."""
+    resource = call.resource
+    qualified = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    details = {**failures.details_of(resource, call.name), "kind": resource.kind}
+    message = f'Operation cannot be fulfilled on {qualified} "{call.name}": {why}'
+    return Conflict(message, details=details)
 
 
 async def delete_collection(call: Call) -> Response:

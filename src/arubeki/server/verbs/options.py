@@ -38,23 +38,19 @@ def write_options(call: Call, kind: str, *, applying: bool = False) -> WriteOpti
 
     Raises: Invalid with every fault.
     """
-    faults = dry_run_faults(call.parameters.get("dryRun", []))
     manager = call.parameter("fieldManager")
-    if len(manager) > _MANAGER_LIMIT:
-        faults.append(FieldError.too_long("fieldManager", _MANAGER_LIMIT))
-    elif not manager.isprintable():
-        faults.append(
-            FieldError.invalid("fieldManager", manager, "should only contain printable characters")
-        )
-    validation = call.parameter("fieldValidation") or "Warn"
-    if validation not in ("Ignore", "Strict", "Warn"):
-        supported = ("Ignore", "Strict", "Warn")
-        faults.append(FieldError.not_supported("fieldValidation", validation, supported))
+    faults = []
     if kind == "PatchOptions":
         if applying and not manager:
             faults.append(FieldError.required("fieldManager", "is required for apply patch"))
         if not applying and call.parameter("force"):
             faults.append(FieldError.forbidden("force", "may not be specified for non-apply patch"))
+    faults += _manager_faults(manager)
+    faults += dry_run_faults(call.parameters.get("dryRun", []))
+    validation = call.parameter("fieldValidation") or "Warn"
+    if validation not in ("Ignore", "Strict", "Warn"):
+        supported = ("", "Ignore", "Strict", "Warn")
+        faults.append(FieldError.not_supported("fieldValidation", validation, supported))
     if faults:
         raise fields.invalid(META_GROUP, kind, "", faults)
     return WriteOptions(
@@ -65,13 +61,21 @@ def write_options(call: Call, kind: str, *, applying: bool = False) -> WriteOpti
     )
 
 
+def _manager_faults(manager: str) -> list[FieldError]:
+    if len(manager) > _MANAGER_LIMIT:
+        return [FieldError.too_long("fieldManager", _MANAGER_LIMIT)]
+    for index, one in enumerate(manager):
+        if not one.isprintable():
+            why = f"invalid character U+{ord(one):04X} (at position {index})"
+            return [FieldError.invalid("fieldManager", manager, why)]
+    return []
+
+
 def dry_run_faults(values: Any) -> list[FieldError]:
     """Return what is wrong with dryRun: it is `All` or absent."""
-    given = [one for one in values if one]
-    if not given or given == ["All"]:
+    if all(one == "All" for one in values):
         return []
-    shown = given[0] if len(given) == 1 else given
-    return [FieldError.not_supported("dryRun", shown, ("All",))]
+    return [FieldError.not_supported("dryRun", values, ("All",))]
 
 
 def _agent(user_agent: str) -> str:
@@ -141,7 +145,7 @@ def check_fields(resource: Resource, selector: FieldSelector) -> None:
             continue
         if name == "metadata.namespace" and (resource.namespaced or not resource.selectable):
             continue
-        if resource.selectable:
+        if resource.selectable or resource.custom is not None:
             raise BadRequest(f"field label not supported: {name}")
         raise BadRequest(
             f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'
@@ -154,8 +158,8 @@ def revision_of(text: str) -> int:
         return 0
     if not (text.isascii() and text.isdigit() and len(text) <= 20 and int(text) < 1 << 64):
         raise BadRequest(
-            f"invalid resource version: strconv.ParseUint: parsing {fields.shown(text)}: "
-            "invalid syntax"
+            f"invalid resource version: resourceVersion: Invalid value: {fields.shown(text)}: "
+            f"strconv.ParseUint: parsing {fields.shown(text)}: invalid syntax"
         )
     return int(text)
 

@@ -132,7 +132,7 @@ async def _in_turns(entries: Sequence[Entry]) -> AsyncIterator[Entry]:
 
 
 async def _page(call: Call, selection: Selection) -> Page:
-    limit = whole_number(call, "limit") or 0
+    limit = max(whole_number(call, "limit") or 0, 0)  # less than none is no limit
     token, text = call.parameter("continue"), call.parameter("resourceVersion")
     prefix = call.resource.key_prefix(call.namespace)
     if token:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from arubeki import clock
-from arubeki.api import apply, rules
+from arubeki.api import apply, fields, rules
 from arubeki.api.fields import FieldError
 from arubeki.errors import ApiError, MethodNotAllowed, RevisionMismatch, ServerTimeout
 from arubeki.server import conform, failures, wire
@@ -70,7 +70,9 @@ async def create_object(
     there = await core.storage.get(resource.key(call.namespace, metadata["name"]))
     if there is not None and not generated:
         # Told before anything is reserved; the commit below would find it out as well.
-        raise _already_there(call, metadata["name"], there)
+        raise _already_there(
+            call, metadata["name"], there, generated=bool(metadata.get("generateName"))
+        )
     # What was reserved is given back where the commit is known to have failed. An unclear end (a
     # storage error, a client that went away) may have stored it; leaks are found by `sweeping`.
     undo = await strategy.reserve(obj, None, dry_run=options.dry_run)
@@ -92,7 +94,9 @@ async def create_object(
             break
         metadata["name"] = meta.generate_name(metadata["generateName"])
     await undo()
-    raise _already_there(call, metadata["name"], there)
+    raise _already_there(
+        call, metadata["name"], there, generated=bool(metadata.get("generateName"))
+    )
 
 
 async def update_object(
@@ -137,7 +141,8 @@ async def replace(
     if not applied:
         _track(call, old, new, options)
     await strategy.admit(resource, new, old, subresource)
-    if strategy.has_generation and strategy.is_new_generation(resource, new, old):
+    counts = strategy.has_generation and subresource != "binding"
+    if counts and strategy.is_new_generation(resource, new, old):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     _raise_faults(call, new, old, subresource)
     if apply.no_op(old, new):
@@ -165,7 +170,7 @@ def is_released(old: Object, new: Object) -> bool:
     return (
         not new["metadata"].get("finalizers")
         and "deletionTimestamp" in old["metadata"]
-        and old["metadata"].get("deletionGracePeriodSeconds") == 0
+        and old["metadata"].get("deletionGracePeriodSeconds", 0) == 0
     )
 
 
@@ -239,20 +244,25 @@ def _check_preconditions(call: Call, new: Object, old: Object, entry: Entry) -> 
     if not given and call.verb == "update":
         strategy = call.core.strategy(call.resource)
         if not strategy.unconditional_update:
-            why = "Invalid value: 0x0: must be specified for an update"
-            fault = FieldError("metadata.resourceVersion", "FieldValueInvalid", why)
-            raise failures.invalid(call.resource, call.name, [fault])
+            # Here Kubernetes names the resource, where Invalid names the kind elsewhere.
+            why = "must be specified for an update"
+            fault = FieldError.invalid("metadata.resourceVersion", 0, why)
+            raise fields.invalid(call.resource.group, call.resource.plural, call.name, [fault])
     uid, actual = metadata.get("uid"), old["metadata"]["uid"]
-    if uid and uid != actual:
+    if uid and uid != actual and call.verb == "update":
         raise failures.conflict(
             call.resource,
             call.name,
-            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {actual}",
+            f"StorageError: invalid object, Code: 4, Key: {entry.key}, ResourceVersion: 0, "
+            f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, "
+            f"UID in object meta: {actual}",
         )
 
 
 def _track(call: Call, old: Object | None, new: Object, options: WriteOptions) -> None:
     """Note in managedFields what this write has changed."""
+    if call.subresource == "binding":
+        return  # the scheduler's decision belongs to nobody
     managed = apply.track_update(
         old,
         new,
@@ -286,8 +296,15 @@ def _raise_faults(call: Call, new: Object, old: Object | None, subresource: str)
         raise failures.invalid(resource, str(metadata.get("name", "")), faults)
 
 
-def _already_there(call: Call, name: str, there: Entry | None) -> ApiError:
+def _already_there(
+    call: Call, name: str, there: Entry | None, *, generated: bool = False
+) -> ApiError:
+    """Return the error for a name that is taken; `generated` where generateName was given."""
     error = failures.already_exists(call.resource, name)
+    if generated:
+        # Source: apimachinery pkg/api/errors/errors.go NewGenerateNameConflict.
+        error.message += ", the server was not able to generate a unique name for the object"
+        error.details["retryAfterSeconds"] = 1
     if there is not None and call.resource.projection.of(there).deleting:
         error.message = f"object is being deleted: {error.message}"
     return error
