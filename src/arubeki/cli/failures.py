@@ -11,12 +11,14 @@ from arubeki.errors import (
     ArubekiError,
     ConfigError,
     ConnectFailed,
+    StorageError,
     TimedOut,
     Unauthorized,
 )
 
 _NO_SERVER = "is it running? `arubeki up` starts one; --context and --kubeconfig choose another"
 _STRANGER = "the credential in the kubeconfig is not of this cluster; --context chooses another"
+_NO_STORAGE = "see that it can be reached and written to; --data DIR keeps the state in a file"
 _OPENINGS = ("help:", "note:", "warning:")
 
 
@@ -44,6 +46,8 @@ def told(error: BaseException) -> str:
 def _advice(error: BaseException) -> str:
     if isinstance(error, ConnectFailed | TimedOut):
         return _NO_SERVER
+    if isinstance(error, StorageError):
+        return _NO_STORAGE
     if isinstance(error, Unauthorized):
         return _STRANGER
     if isinstance(error, ApiError) and any(
