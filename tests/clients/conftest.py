@@ -1,19 +1,58 @@
 """One real cluster on a real port, with Pods that run, for the field's own clients."""
 
+import hashlib
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from arubeki.check.local import LocalCluster
+from arubeki.kinds import core_v1 as core
+from arubeki.kinds import meta_v1 as meta
+
+LIMIT_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[LocalCluster]:
     with LocalCluster(serve=True, runtime="auto", nodes=2) as cluster:
         yield cluster
+
+
+@pytest.fixture(autouse=True)
+def bounded() -> Iterator[None]:
+    """End a test that hangs: not every client gives up by itself."""
+
+    def give_up(*_: object) -> None:
+        raise TimeoutError(f"the test took more than {LIMIT_SECONDS} s")
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(LIMIT_SECONDS)
+    yield
+    signal.alarm(0)
+
+
+@pytest.fixture
+def namespace(served: LocalCluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the test's own, which begins to go when the test ends."""
+    words = request.node.name.replace("_", "-").removeprefix("test-")
+    name = f"{words[:20].strip('-')}-{hashlib.sha256(words.encode()).hexdigest()[:6]}".lower()
+    made = core.Namespace(metadata=meta.ObjectMeta(name=name))
+    served.call(lambda client: client.create(made))
+    yield name
+    served.call(lambda client: client.delete(core.Namespace, name))
+
+
+def until(holds: Callable[[], object], timeout_seconds: float = 30.0) -> None:
+    """Wait until something holds. Raises: AssertionError."""
+    deadline = time.monotonic() + timeout_seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"it did not come true in {timeout_seconds:g} s"
+        time.sleep(0.03)
 
 
 class Kubectl:
