@@ -319,7 +319,7 @@ def test_a_second_controller_of_a_kind_needs_a_name():
 def test_a_controller_without_reconcile_is_refused():
     app = App("empty")
     app.controller(MarkdownView)
-    with pytest.raises(ConfigError, match="controller empty has no function under @reconcile"):
+    with pytest.raises(ConfigError, match="controller empty has no reconcile function"):
         app.build()
 
 

@@ -145,6 +145,30 @@ def test_owning_across_namespaces_is_refused_with_the_reason():
     run(scenario)
 
 
+@pytest.mark.parametrize(
+    ("child", "said"),
+    [
+        (core.Secret(metadata=meta.ObjectMeta(name="x")), "applies a Secret, which is not among"),
+        (apps.Deployment(metadata=meta.ObjectMeta(name="web")), "web cannot own itself\nhelp: "),
+        (apps.Deployment(metadata=meta.ObjectMeta(name="x")), "Deployment, which is not among"),
+    ],
+)
+def test_what_could_not_be_watched_or_pruned_is_not_owned(child, said):
+    faults = []
+
+    async def reconcile(web, ctx):
+        with pytest.raises(ConfigError, match=said) as fault:
+            await ctx.apply(child)
+        faults.append(fault.value)
+
+    async def scenario(world):
+        async with world.running(reconciling(reconcile)) as manager:
+            await manager.settle()
+        assert faults
+
+    run(scenario)
+
+
 def test_who_applies_then_reads_reads_his_write():
     found = []
 

@@ -133,3 +133,71 @@ def test_an_event_is_reported_when_a_condition_flips_and_not_before():
         assert events[0].source.component == "tested"
 
     run(scenario)
+
+
+def test_a_condition_without_a_reason_says_whether_it_is_as_expected():
+    async def reconcile(web, ctx):
+        ctx.condition("Degraded", False)
+        ctx.condition("Stalled", True)
+        ctx.condition("Available", True)
+        ctx.condition("Ready", False)
+        ctx.condition("Known", None)
+
+    async def scenario(world):
+        async with world.running(reconciling(reconcile)) as manager:
+            await manager.settle()
+        web = await world.client.get(apps.Deployment, "web", "ns")
+        assert {one.type: one.reason for one in web.status.conditions} == {
+            "Degraded": "AsExpected",
+            "Stalled": "NotAsExpected",
+            "Available": "AsExpected",
+            "Ready": "NotAsExpected",
+            "Known": "Unknown",
+        }
+
+    run(scenario)
+
+
+def test_an_event_about_a_condition_says_what_it_became():
+    async def reconcile(web, ctx):
+        if "bad" in web.annotations:
+            raise ValueError("as told")
+
+    async def scenario(world):
+        async with world.running(reconciling(reconcile, on_error="Degraded")) as manager:
+            await annotate(world, bad="1")
+            await asyncio.sleep(0.1)
+            await annotate(world, bad=None)
+            await manager.settle()
+        told = [(one.type, one.reason, one.message) for one in await world.client.list(core.Event)]
+        assert sorted(told) == [
+            ("Normal", "Degraded", "Degraded is False"),
+            ("Warning", "ValueError", "as told"),
+        ]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("say", "said"),
+    [
+        (lambda ctx: ctx.condition("Ready", "True"), "condition Ready: 'True' is none of"),
+        (lambda ctx: ctx.condition("Ready", 1), "condition Ready: 1 is none of"),
+        (lambda ctx: ctx.status(redy=1), "the status of Deployment has no field redy\nhelp: it"),
+        (lambda ctx: ctx.status({"redy": 1}), "the status of Deployment has no field redy"),
+    ],
+)
+def test_what_a_status_cannot_hold_is_refused(say, said):
+    faults = []
+
+    async def reconcile(web, ctx):
+        with pytest.raises(TypeError, match=said) as fault:
+            say(ctx)
+        faults.append(fault.value)
+
+    async def scenario(world):
+        async with world.running(reconciling(reconcile)) as manager:
+            await manager.settle()
+        assert faults
+
+    run(scenario)

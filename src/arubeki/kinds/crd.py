@@ -80,6 +80,11 @@ def crd(
     Raises: ConfigError when the names are malformed or the status has no empty form.
     Source: apiextensions v1 types.go.
     """
+    given: object = api_version
+    if isinstance(given, type):  # the decorator without its parentheses
+        raise ConfigError(
+            f'@crd on {given.__name__} without a version\nhelp: @crd("view.example.com/v1")'
+        )
     match = _API_VERSION.match(api_version)
     if match is None:
         raise ConfigError(

@@ -165,7 +165,10 @@ def _plain(hint: Any, path: str, above: tuple[type, ...]) -> Node:
         return _array(origin, arguments, hint, path, above)
     if (origin.__module__, origin.__name__) == ("datetime", "datetime"):
         return {"type": "string", "format": "date-time"}
-    raise ConfigError(f"{path}: {_shown(hint)} has no schema")
+    help = (
+        f"\nhelp: class {origin.__name__}(Model): ..." if hasattr(origin, "__annotations__") else ""
+    )
+    raise ConfigError(f"{path}: {_shown(hint)} has no schema{help}")
 
 
 def _map(arguments: tuple[Any, ...], hint: Any, path: str, above: tuple[type, ...]) -> Node:

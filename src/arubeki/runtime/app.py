@@ -28,6 +28,15 @@ from arubeki.runtime.controller import (
     itself,
     owner_of,
 )
+from arubeki.runtime.declaration import (
+    check_index,
+    check_kinds,
+    check_mapper,
+    check_reconcile,
+    check_seconds,
+    check_selectors,
+    check_source,
+)
 from arubeki.runtime.reconcile import Context, Plan, Reconciler
 from arubeki.runtime.results import Again
 from arubeki.runtime.shape import key_of, kind_of
@@ -81,6 +90,8 @@ class App:
         Raises: ConfigError when the app has such a controller and this one has no name of its own.
         """
         given = kind_of(kind)
+        check_selectors(labels, fields)
+        check_seconds(every=every, timeout=timeout)
         if not name and any(one.plan.kind is kind for one in self.controllers):
             raise ConfigError(
                 f"app {self.name} has two controllers of {given.plural}\n"
@@ -89,7 +100,7 @@ class App:
         manager = name or self.name
         plan = Plan(
             kind,
-            owns=tuple(owns),
+            owns=check_kinds(owns, "owns"),
             on_error=on_error,
             finalizer=finalizer or _finalizer(given.group, manager),
             timeout_seconds=timeout,
@@ -99,15 +110,19 @@ class App:
         chosen = {"namespace": namespace, "labels": labels, "fields": fields}
         found.main = {"predicates": tuple(predicates), **chosen}
         found.namespace = namespace
-        found.watches = tuple(watches)
+        found.watches = check_kinds(watches, "watches")
         self.controllers.append(found)
         return found
 
     def build(self) -> list[Controller[Any]]:
         """Return fresh controllers, ready for a manager.
 
-        Raises: ConfigError when one has no reconcile function.
+        Raises: ConfigError when there is none, or one has no reconcile function.
         """
+        if not self.controllers:
+            raise ConfigError(
+                f"app {self.name} has no controller\nhelp: views = app.controller(View, owns=[...])"
+            )
         return [one.build() for one in self.controllers]
 
 
@@ -131,6 +146,7 @@ class KindController(Generic[T]):
         """Decorate the function that brings one object to what it says."""
         if self.plan.reconcile is not None:
             raise ConfigError(f"controller {self.name} has a reconcile function already")
+        check_reconcile(function, "reconcile")
         self.plan.reconcile = function
         return function
 
@@ -141,6 +157,7 @@ class KindController(Generic[T]):
         """
         if self.plan.cleanup is not None:
             raise ConfigError(f"controller {self.name} has a cleanup function already")
+        check_reconcile(function, "cleanup")
         self.plan.cleanup = function
         return function
 
@@ -152,8 +169,10 @@ class KindController(Generic[T]):
         It is called with the old and the new object, and with the caches to look things up in:
         `def by_secret(secret, caches): return caches.index(View, "secret", secret.name)`.
         """
+        kind_of(kind)
 
         def take(function: MapObject[S]) -> MapObject[S]:
+            check_mapper(function)
             self._mappers.append((kind, function, tuple(predicates)))
             return function
 
@@ -163,8 +182,10 @@ class KindController(Generic[T]):
         self, kind: type[S], name: str
     ) -> Callable[[Callable[[S], Iterable[Hashable]]], Callable[[S], Iterable[Hashable]]]:
         """Decorate a function from an object to the values it can be found under."""
+        kind_of(kind)
 
         def take(function: Callable[[S], Iterable[Hashable]]) -> Any:
+            check_index(function)
             self._indexes.append((kind, name, function))
             return function
 
@@ -174,13 +195,17 @@ class KindController(Generic[T]):
         self, function: Callable[[], AsyncIterator[Any]]
     ) -> Callable[[], AsyncIterator[Any]]:
         """Decorate an async generator of objects or `Key`s to look at, for what no watch tells."""
+        check_source(function)
         self._sources.append(function)
         return function
 
     def build(self) -> Controller[Key]:
         """Return a fresh controller. Raises: ConfigError without a reconcile function."""
         if self.plan.reconcile is None:
-            raise ConfigError(f"controller {self.name} has no function under @reconcile")
+            raise ConfigError(
+                f"controller {self.name} has no reconcile function\n"
+                f"help: async def reconcile(obj, ctx), decorated with its .reconcile"
+            )
         controller: Controller[Key] = Controller(
             self.name,
             Reconciler(self.plan),
@@ -188,6 +213,7 @@ class KindController(Generic[T]):
             timeout_seconds=0.0,  # the reconciler bounds the user's function, and writes status after
             every_seconds=self.every,
             manager=self.manager,
+            hears_itself=False,
         )
         controller.watch(self.plan.kind, itself, **self.main)
         to_owner = owner_of(self.plan.kind)

@@ -17,8 +17,9 @@ T = TypeVar("T")
 class Change(Generic[T]):
     """What happened to an object: it came (`old` is None), changed, or went (`new` is None).
 
-    `old` is what handlers were told last. `initial`: it is part of the first list; `old is new`: it
-    is a resync, or the server said it twice. Nobody changes it.
+    `old` is what handlers were told last. `initial`: it is part of the first list; `is_listed`: a
+    list told it, so that it may hold what several did; `old is new`: it is a resync, or the server
+    said it twice. Nobody changes it.
     """
 
     key: Key
@@ -26,6 +27,7 @@ class Change(Generic[T]):
     new: T | None
     revision: int = 0
     initial: bool = False
+    is_listed: bool = False
     _fields: tuple[str, ...] | None = None
 
     @property

@@ -24,6 +24,8 @@ from arubeki.errors import ArubekiError, ConfigError, Conflict, Terminal, TimedO
 from arubeki.runtime.cache import Key
 from arubeki.runtime.cause import Cause
 from arubeki.runtime.change import Change
+from arubeki.runtime.echo import Echoes
+from arubeki.runtime.failures import Failures, line, told
 from arubeki.runtime.informer import Informer
 from arubeki.runtime.results import Again
 from arubeki.runtime.session import Environment, Session
@@ -125,11 +127,13 @@ class Controller(Generic[K]):
         timeout_seconds: float = TIMEOUT_SECONDS,
         every_seconds: float = 0.0,
         manager: str = "",
+        hears_itself: bool = True,
     ) -> None:
         """Declare a controller.
 
         `manager` is the field manager of its writes (its name, unless said); `every_seconds` looks
         at a key again that long after a run that succeeded; `timeout_seconds` 0 means no limit.
+        `hears_itself`: writes that a run notes as `quiet` wake its key too.
         Raises: ConfigError when it is declared wrongly.
         """
         if workers < 1:
@@ -139,6 +143,7 @@ class Controller(Generic[K]):
         self.workers = workers
         self.watchings: list[Watching] = []
         self.queue: Workqueue[K] = Workqueue(name)
+        self.echoes: Echoes[K] | None = None if hears_itself else Echoes()
         self.errors = 0
         self.panics = 0
         self._reconcile = reconcile
@@ -152,6 +157,7 @@ class Controller(Generic[K]):
         self._removers: list[Callable[[], None]] = []
         self._env: Environment | None = None
         self._trace = Trace(1)
+        self._failures = Failures()
         self._count = 0
 
     # Declaring.
@@ -297,8 +303,10 @@ class Controller(Generic[K]):
                 change.revision,
                 change.fields,
             )
+            echoes = self.echoes if watching.mapper is itself else None
             for key in keys:
-                self.queue.add(key, cause, low=change.initial)
+                if echoes is None or not echoes.takes(key, change, cause):
+                    self.queue.add(key, cause, low=change.initial)
 
         return handle
 
@@ -342,13 +350,19 @@ class Controller(Generic[K]):
             started=clock.now(),
         )
         began = clock.monotonic()
+        session = Session(env, item.key, record)
+        if self.echoes is not None:
+            self.echoes.begin(item.key)
         try:
-            await self._judged(item.key, Session(env, item.key, record))
-            await env.recorder.flush()
+            await self._judged(item.key, session)
+            env.recorder.send_soon()
         except asyncio.CancelledError:
             record.result = "stopped"
             raise
         finally:
+            if self.echoes is not None:
+                for cause in self.echoes.end(item.key, session.quiet):
+                    self.queue.add(item.key, cause)
             record.duration_seconds = clock.monotonic() - began
             self._trace.add(record)
 
@@ -359,8 +373,9 @@ class Controller(Generic[K]):
             result = await self._timed(key, session)
         except Terminal as refusal:
             queue.forget(key)
+            self._failures.forget(key)
             self.errors += 1
-            record.result, record.error = "terminal", _line(refusal)
+            record.result, record.error = "terminal", line(refusal)
             session.log.error("not tried again until something changes: %s", refusal)
             return
         except (Exception, asyncio.CancelledError) as failure:
@@ -370,7 +385,8 @@ class Controller(Generic[K]):
             self.errors += 1
             is_panic = not isinstance(failure, ArubekiError)
             self.panics += is_panic
-            record.result, record.error = "error", _line(failure)
+            record.result, record.error = "error", line(failure)
+            is_news = self._failures.is_news(key, record.error)
             record.after_seconds = queue.retry(key, Cause("retry", detail=record.error))
             # A conflict says that the cache was behind, which the next run sees put right.
             level = logging.INFO if isinstance(failure, Conflict) else logging.ERROR
@@ -379,16 +395,20 @@ class Controller(Generic[K]):
                 "failed, again in %.3f s: %s",
                 record.after_seconds,
                 record.error,
-                exc_info=failure if is_panic else None,
+                exc_info=told(failure) if is_panic and is_news else None,
             )
             return
         queue.forget(key)
+        self._failures.forget(key)
         if result is not None:
             if record.result == "success":
                 record.result = "again"
             record.after_seconds = result.after
             queue.add(key, Cause("again"), after_seconds=result.after)
-        elif self._every_seconds and record.result != "gone":
+        elif record.result == "gone":
+            if self.echoes is not None:
+                self.echoes.forget(key)
+        elif self._every_seconds:
             queue.add(key, Cause("every"), after_seconds=self._every_seconds)
 
     async def _timed(self, key: K, session: Session) -> Again | None:
@@ -402,12 +422,6 @@ class Controller(Generic[K]):
             if not limit.expired():
                 raise
             raise TimedOut(f"the run took longer than {self._timeout_seconds:g} s") from failure
-
-
-def _line(error: BaseException) -> str:
-    """Return an error on one line: its class and the first line of what it says."""
-    lines = str(error).splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _name(function: Any) -> str:

@@ -356,7 +356,16 @@ class Informer(Generic[T]):
             old = self.cache.tell(entry)
             if old is not entry:
                 before = None if old is None else old.object
-                changes.append(Change(key, before, entry.object, entry.revision, initial=initial))
+                changes.append(
+                    Change(
+                        key,
+                        before,
+                        entry.object,
+                        entry.revision,
+                        initial=initial,
+                        is_listed=True,
+                    )
+                )
         self._resume = resource_version
         self.cache.reach(int(resource_version) if resource_version.isdecimal() else 0, reset=True)
         self._succeed()

@@ -9,16 +9,17 @@ On the ring: [workqueue > **reconcile** > client].
 
 import asyncio
 import builtins
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from dataclasses import field as member
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 import msgspec
 
+from arubeki.api.objects import Kind
 from arubeki.errors import ConfigError, Conflict, NotFound, TimedOut
 from arubeki.kinds.base import Dynamic, Object
 from arubeki.runtime.cache import OWNER_INDEX, Entry, Key, Mark
+from arubeki.runtime.decoding import revision_of
 from arubeki.runtime.informer import Informer
 from arubeki.runtime.intents import Target
 from arubeki.runtime.results import Again
@@ -35,7 +36,8 @@ from arubeki.runtime.shape import (
     uid_of,
     with_metadata,
 )
-from arubeki.runtime.status import Draft, Statement, observes_generation
+from arubeki.runtime.status import Draft, Statement, fields_of, observes_generation, status_fields
+from arubeki.runtime.steps import watched
 
 T = TypeVar("T", bound="Object | Dynamic")
 R = TypeVar("R", bound="Object | Dynamic")
@@ -44,9 +46,11 @@ R = TypeVar("R", bound="Object | Dynamic")
 class Context(Session, Generic[T]):
     """What a reconciler of a `T` may do. It holds one run and is not kept after it."""
 
-    def __init__(self, session: Session, env: Environment, obj: T) -> None:
-        super().__init__(env, session.key, session.record)
+    def __init__(self, session: Session, plan: "Plan", obj: T) -> None:
+        super().__init__(session.env, session.key, session.record)
+        self.quiet = session.quiet
         self.object = obj
+        self.plan = plan
         self.draft = Draft()
         self.applied: set[tuple[str, str, Key]] = set()
         self.keeps_all = False
@@ -87,9 +91,24 @@ class Context(Session, Generic[T]):
                 f"{found.kind} {key} is a live object (it has a resourceVersion)\n"
                 "help: apply an object that says only what you want: every field in it becomes yours"
             )
+        if owned:
+            self._check_owned(found, key)
         self.applied.add((found.group, found.kind, key))
         body = encode(filled)
         return await self.apply_bytes(type(obj), key, body, subresource=subresource, force=force)
+
+    def _check_owned(self, kind: Kind, key: Key) -> None:
+        """Refuse what would be neither watched nor pruned. Raises: ConfigError."""
+        if key == self._owner_key and _is_same(kind, self._owner_kind):
+            raise ConfigError(
+                f"{kind.kind} {key} cannot own itself\nhelp: apply it with owned=False"
+            )
+        if not any(_is_same(kind, kind_of(one)) for one in self.plan.owns):
+            raise ConfigError(
+                f"{self.env.name} applies a {kind.kind}, which is not among what it owns\n"
+                f"help: app.controller({self._owner_kind.kind}, owns=[..., {kind.kind}]), "
+                "or apply it with owned=False"
+            )
 
     async def children(self, kind: type[R]) -> builtins.list[R]:
         """Return the objects of a kind that this one controls, from the cache.
@@ -122,12 +141,26 @@ class Context(Session, Generic[T]):
         """Say a condition of the object (None: Unknown); `event` reports it when it flips.
 
         Written at the end of the run, together, and only when something differs.
+        Raises: TypeError when `status` is neither a bool nor None.
         """
+        if status is not None and not isinstance(status, bool):
+            raise TypeError(
+                f"condition {type}: {status!r} is none of True, False and None (Unknown)"
+            )
         self.draft.say(Statement(type, status, reason, message, event))
 
     def status(self, given: Any = None, **fields: Any) -> None:
-        """Say other fields of the status, as a struct or mapping, or by their names."""
-        self.draft.put(given, fields)
+        """Say other fields of the status, as a struct or mapping, or by their names.
+
+        Raises: TypeError for a field that the class of the status does not have.
+        """
+        said, known = fields_of(given, fields), self.plan.status_fields
+        if known and (unknown := [one for one in said if one not in known]):
+            raise TypeError(
+                f"the status of {self._owner_kind.kind} has no field {', '.join(unknown)}\n"
+                f"help: it has {', '.join(known)}"
+            )
+        self.draft.fields.update(said)
 
     def keep(self, kind: Any = None, name: str = "", namespace: str | None = None) -> None:
         """Hold a dependent back from pruning, though this run did not apply it; all without a kind."""
@@ -143,7 +176,7 @@ class Context(Session, Generic[T]):
         self.event_about(self.object, type, reason, message)
 
 
-Function: TypeAlias = Callable[[Any, Context[Any]], Awaitable[Again | None]]
+Function: TypeAlias = Callable[[Any, Context[Any]], Coroutine[Any, Any, Again | None]]
 
 
 @dataclass(slots=True)
@@ -161,8 +194,10 @@ class Plan:
     on_error: str = ""
     finalizer: str = ""
     timeout_seconds: float = 300.0
-    namespace: str = ""
-    extra: dict[str, Any] = member(default_factory=dict)
+    status_fields: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        self.status_fields = status_fields(self.kind)
 
 
 class Reconciler:
@@ -191,7 +226,7 @@ class Reconciler:
             await self._set_finalizers(entry, finalizers, session)
             entry = self._informer(env).cache.get(key) or entry
         assert self.plan.reconcile is not None
-        context: Context[Any] = Context(session, env, entry.object)
+        context: Context[Any] = Context(session, self.plan, entry.object)
         result = await self._run(self.plan.reconcile, context, key)
         if result is None and not context.keeps_all:
             await self._prune(context)
@@ -221,12 +256,18 @@ class Reconciler:
         return result
 
     async def _timed(self, function: Function, context: Context[Any]) -> Again | None:
-        if not self.plan.timeout_seconds:
-            return await function(context.object, context)
-        limit = asyncio.timeout(self.plan.timeout_seconds)
+        def report(seconds: float) -> None:
+            context.log.warning(
+                "blocked everything in this process for %.1f s; "
+                "await what waits, and put what blocks into asyncio.to_thread",
+                seconds,
+            )
+
+        limit = asyncio.timeout(self.plan.timeout_seconds or None)
         try:
             async with limit:
-                return await function(context.object, context)
+                running = function(context.object, context)
+                return _checked(await watched(running, report), function)
         except TimeoutError as failure:
             if not limit.expired():
                 raise
@@ -237,7 +278,7 @@ class Reconciler:
 
     async def _clean(self, entry: Entry[Any], session: Session) -> Again | None:
         assert self.plan.cleanup is not None
-        context: Context[Any] = Context(session, session.env, entry.object)
+        context: Context[Any] = Context(session, self.plan, entry.object)
         result = await self._run(self.plan.cleanup, context, entry.key, is_cleanup=True)
         if result is not None:
             return result
@@ -260,11 +301,13 @@ class Reconciler:
             }
         }
         try:
-            await session.patch(
+            answer = await session.patch(
                 self.plan.kind, entry.key.name, entry.key.namespace, patch=patch, type="merge"
             )
         except NotFound:
             session.log.debug("gone before its finalizers were set")
+            return
+        session.quiet.add(revision_of(revision_text_of(answer)))
 
     # The end of a run.
 
@@ -286,21 +329,25 @@ class Reconciler:
             "metadata": {"name": key.name, **({"namespace": key.namespace} if key[0] else {})},
             "status": status,
         }
-        await self._apply_status(context, target, intent)
+        await self._apply_status(context, target, intent, is_whole=is_whole)
         for flip in flips:
-            context.event(flip.event_type, flip.reason or flip.type, flip.message)
+            context.event(flip.event_type, flip.event_reason, flip.event_message)
 
     async def _apply_status(
-        self, context: Context[Any], target: Target, intent: Mapping[str, Any]
+        self, context: Context[Any], target: Target, intent: Mapping[str, Any], *, is_whole: bool
     ) -> None:
-        body = msgspec.json.encode(intent)
+        body, before = msgspec.json.encode(intent), context.record.write_count
         try:
-            await context.apply_bytes(self.plan.kind, target.key, body, subresource="status")
+            answer = await context.apply_bytes(
+                self.plan.kind, target.key, body, subresource="status"
+            )
         except NotFound as failure:
             if failure.details.get("name") != target.key.name:
                 raise ConfigError(f"{self.kind.plural} have no status subresource") from failure
             context.log.debug("gone before its status was written")
             return
+        if not is_whole and context.record.write_count > before:
+            context.quiet.add(revision_of(revision_text_of(answer)))
         context.env.statuses[target.key] = cast("dict[str, Any]", intent["status"])
 
     async def _last_status(
@@ -340,6 +387,18 @@ class Reconciler:
 
     def _informer(self, env: Environment) -> Informer[Any]:
         return env.declared[self.plan.kind]
+
+
+def _is_same(one: Kind, other: Kind) -> bool:
+    return (one.group, one.kind) == (other.group, other.kind)
+
+
+def _checked(result: Any, function: Any) -> Again | None:
+    if result is None or isinstance(result, Again):
+        return result
+    name = getattr(function, "__name__", function)
+    hint = "; raise it" if isinstance(result, BaseException) else ""
+    raise TypeError(f"{name} returned {result!r}; expected None or Again(after=seconds){hint}")
 
 
 def _line(failure: BaseException) -> str:

@@ -92,6 +92,8 @@ class Session:
         self.client = env.client
         self.record = record
         self.env = env
+        self.quiet: set[int] = set()
+        """Revisions of writes that need not wake this key (see `runtime.echo`)."""
 
     @property
     def log(self) -> "logging.LoggerAdapter[logging.Logger]":

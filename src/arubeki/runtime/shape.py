@@ -26,7 +26,19 @@ def kind_of(what: Any) -> Kind:
     kind = getattr(what, "KIND", None)
     if isinstance(kind, Kind):
         return kind
-    raise ConfigError(f"{what!r} is no resource class and no Kind")
+    raise ConfigError(_no_kind(what))
+
+
+def _no_kind(what: Any) -> str:
+    if isinstance(what, str):
+        return f"{what!r} is text\nhelp: give the class, as in `from arubeki.kinds import core_v1`"
+    if isinstance(what, type) and hasattr(what, "SPEC"):
+        return f'{what.__name__} has no kind\nhelp: decorate it with @crd("example.com/v1")'
+    name = getattr(what, "__name__", repr(what))
+    return (
+        f"{name} is no kind\n"
+        "help: give a class of arubeki.kinds, one of your own under @crd, or Dynamic.of(kind)"
+    )
 
 
 def metadata_of(obj: Any) -> Any:

@@ -19,9 +19,6 @@ from arubeki.runtime.shape import conditions_of
 NEGATIVE = frozenset(("Degraded", "Failed", "Failure", "Stalled", "Stuck"))
 """Conditions that are bad when they are true; the others are bad when they are not."""
 
-REASONS = {True: "AsExpected", False: "NotAsExpected", None: "Unknown"}
-"""What stands for a reason that was not given; Kubernetes demands one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -39,10 +36,33 @@ class Statement:
         return "Unknown" if self.status is None else str(self.status)
 
     @property
+    def is_bad(self) -> bool:
+        """Whether it says that something is not as it should be."""
+        return self.status is None or self.status is (self.type in NEGATIVE)
+
+    @property
+    def reason_given(self) -> str:
+        """The reason, or what stands for one that was not given: Kubernetes demands one."""
+        if self.reason:
+            return self.reason
+        if self.status is None:
+            return "Unknown"
+        return "NotAsExpected" if self.is_bad else "AsExpected"
+
+    @property
     def event_type(self) -> str:
         """How an Event about it is to be taken."""
-        is_bad = self.status is None or self.status is (self.type in NEGATIVE)
-        return "Warning" if is_bad else "Normal"
+        return "Warning" if self.is_bad else "Normal"
+
+    @property
+    def event_reason(self) -> str:
+        """What an Event about it is called."""
+        return self.reason or self.type
+
+    @property
+    def event_message(self) -> str:
+        """What an Event about it says."""
+        return self.message or f"{self.type} is {self.text}"
 
 
 class Draft:
@@ -59,12 +79,6 @@ class Draft:
     def say(self, statement: Statement) -> None:
         """Note a condition; the last word on a type counts."""
         self.statements[statement.type] = statement
-
-    def put(self, given: Any, fields: Mapping[str, Any]) -> None:
-        """Note other fields of the status, from a struct or mapping, and by name."""
-        if given is not None:
-            self.fields.update(msgspec.to_builtins(given))
-        self.fields.update(msgspec.to_builtins(dict(fields)))
 
     def body(self, live: Any, before: Mapping[str, Any] | None, generation: int) -> dict[str, Any]:
         """Return the status to apply.
@@ -103,7 +117,7 @@ def _condition(
     found: dict[str, Any] = {
         "type": statement.type,
         "status": statement.text,
-        "reason": statement.reason or REASONS[statement.status],
+        "reason": statement.reason_given,
         "message": statement.message,
         "lastTransitionTime": since or clock.timestamp(),
     }
@@ -112,12 +126,29 @@ def _condition(
     return found
 
 
+def fields_of(given: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a struct or mapping and `fields` say, as plain JSON."""
+    said = {} if given is None else msgspec.to_builtins(given)
+    return {**said, **msgspec.to_builtins(dict(fields))}
+
+
 def observes_generation(cls: type[Any]) -> bool:
     """Whether a kind's conditions have the field (built-in kinds older than it do not)."""
     if issubclass(cls, dict):
         return True
     structs = _structs(cls, ("status", "conditions"))
     return any("observedGeneration" in one.__struct_fields__ for one in structs)
+
+
+def status_fields(cls: type[Any]) -> tuple[str, ...]:
+    """Return the names of the status' fields on the wire; none where the class does not say."""
+    if issubclass(cls, dict):
+        return ()
+    return tuple(
+        one.encode_name
+        for struct in _structs(cls, ("status",))
+        for one in msgspec.structs.fields(struct)
+    )
 
 
 def _structs(hint: Any, path: tuple[str, ...]) -> list[Any]:
