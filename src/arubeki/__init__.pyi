@@ -1,5 +1,6 @@
 """What the public face looks like to editors and type checkers; `__init__.py` loads it lazily."""
 
+from arubeki.check.local import LocalCluster as LocalCluster
 from arubeki.client.client import Client as Client
 from arubeki.cluster import Cluster as Cluster
 from arubeki.errors import ApiError as ApiError
@@ -18,8 +19,10 @@ from arubeki.kinds.crd import crd as crd
 from arubeki.kinds.crd import field as field
 from arubeki.kinds.crd import manifest as manifest
 from arubeki.runtime.app import App as App
+from arubeki.runtime.controller import Lookup as Lookup
 from arubeki.runtime.manager import Manager as Manager
 from arubeki.runtime.reconcile import Context as Context
 from arubeki.runtime.results import Again as Again
+from arubeki.runtime.results import Request as Request
 
 __version__: str

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from arubeki import App, Context, Lookup, Model, Resource, crd
 from arubeki.check.local import LocalCluster
 from arubeki.errors import ConfigError, NotFound
 from arubeki.kinds import apps_v1 as apps
@@ -97,3 +98,42 @@ def test_the_plugin_costs_next_to_nothing() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert int(done.stdout.split()[-1]) < 10
+
+
+class Spec(Model):
+    secret: str = ""
+
+
+class Status(Model):
+    found: bool = False
+
+
+@crd("check.example.com/v1")
+class Wish(Resource[Spec, Status]): ...
+
+
+@crd("check.example.com/v1")
+class Hint(Resource[Spec, None]): ...
+
+
+def test_the_kinds_of_an_app_come_typed_by_word(cluster: LocalCluster) -> None:
+    app = App("wishes")
+    wishes = app.controller(Wish)
+
+    @wishes.watch(Hint)  # installed too, though it is neither reconciled nor owned
+    def wished(hint: Hint, caches: Lookup) -> list[Wish]:
+        return [one for one in caches.list(Wish) if one.name == hint.name]
+
+    @wishes.reconcile
+    async def reconcile(wish: Wish, ctx: Context[Wish]) -> None:
+        ctx.status(found=await ctx.get(Hint, wish.name) is not None)
+
+    cluster.run(app)
+    cluster.apply(Wish(metadata=meta.ObjectMeta(name="a")))
+    cluster.settle()
+    assert cluster.get("wish/a") == cluster.get(Wish, "a")
+    assert not cluster.get("wish/a").status.found
+    cluster.apply(Hint(metadata=meta.ObjectMeta(name="a")))
+    cluster.settle()
+    assert cluster.get("wish/a").status.found
+    assert isinstance(cluster.list("hints")[0], Hint)

@@ -297,6 +297,30 @@ def test_a_kind_that_is_not_served_yet_is_asked_for_often():
     run(main())
 
 
+def test_a_failure_is_warned_of_once_and_its_end_is_told(caplog):
+    async def main():
+        source = Source()
+        source.faults = [ConnectFailed("down")] * 10 + [ConnectFailed("up, but refusing")] * 3
+        async with following(source) as (informer, _):
+            await informer.wait_synced()
+        told = [one.message for one in caplog.records if one.levelname == "WARNING"]
+        assert ["refusing" in one for one in told[:2]] == [False, True]
+        assert told[2:] == ["configmaps: it works again"]
+
+    run(main())
+
+
+def test_a_kind_without_a_definition_is_said_to_be_one():
+    async def main():
+        source = Source()
+        source.faults = [NotFound("404 page not found")] * 3
+        async with following(source) as (informer, _):
+            await asyncio.sleep(0.1)
+            assert informer.failure == "NotFound: configmaps is not served; is its CRD applied?"
+
+    run(main())
+
+
 def test_a_watch_that_hears_nothing_is_taken_for_dead():
     async def main():
         source = Source()

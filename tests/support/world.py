@@ -139,6 +139,9 @@ class Disturbed:
             yield Lines(410, {}, _once(json.dumps(status).encode()))
             return
         async with self.transport.stream(method, path, query=query, **options) as streaming:
+            if streaming.status != 200:
+                yield streaming
+                return
             lines = self._lines(streaming, key, is_initial)
             if self.faults.late_seconds:
                 lines = _late(lines, self.faults.late_seconds)

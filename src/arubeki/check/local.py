@@ -25,7 +25,8 @@ from arubeki.cluster import Cluster, Options
 from arubeki.errors import ConfigError, NotFound
 from arubeki.kinds.base import Dynamic, Object, to_dict
 from arubeki.runtime.app import App
-from arubeki.runtime.install import install
+from arubeki.runtime.install import install, kinds_of
+from arubeki.runtime.shape import kind_of
 
 T = TypeVar("T")
 DEFAULT_NAMESPACE = "default"
@@ -44,6 +45,7 @@ class LocalCluster:
         self._runner: asyncio.Runner | None = None
         self._thread: threading.Thread | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._classes: dict[Kind, Any] = {}
 
     def __enter__(self) -> Self:
         if self._is_virtual:
@@ -81,7 +83,12 @@ class LocalCluster:
     # What a test does.
 
     def run(self, *apps: App) -> None:
-        """Install the kinds of apps, and run their controllers until the test ends."""
+        """Install the kinds of apps, and run their controllers until the test ends.
+
+        Raises: ConfigError when an app is declared wrongly; TimeoutError when a kind that it
+        watches is not served.
+        """
+        self._classes.update((kind_of(kind), kind) for kind in kinds_of(apps))
 
         async def start() -> None:
             await install(self.client, apps)
@@ -98,7 +105,8 @@ class LocalCluster:
     def get(self, what: Any, name: str = "", namespace: str = DEFAULT_NAMESPACE) -> Any:
         """Return an object: `get("deployment/web")`, or `get(apps.Deployment, "web")`.
 
-        By word, built-in kinds come typed and others as `Dynamic`. Raises: NotFound.
+        By word, built-in kinds and those of the apps that run come typed, others as `Dynamic`.
+        Raises: NotFound.
         """
         return self._call(self._get(what, name, namespace))
 
@@ -250,7 +258,7 @@ class LocalCluster:
         for again in (False, True):
             for one in await self.client.discovery.served(refresh=again):
                 if _answers_to(one, word):
-                    return class_of(one.kind)
+                    return self._classes.get(one.kind) or class_of(one.kind)
         raise NotFound(f'the server doesn\'t have a resource type "{what}"')
 
 

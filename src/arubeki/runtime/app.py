@@ -199,6 +199,12 @@ class KindController(Generic[T]):
         self._sources.append(function)
         return function
 
+    @property
+    def kinds(self) -> list[Any]:
+        """The kinds that it reconciles, owns or watches."""
+        mapped = [kind for kind, _, _ in self._mappers]
+        return [self.plan.kind, *self.plan.owns, *self.watches, *mapped]
+
     def build(self) -> Controller[Key]:
         """Return a fresh controller. Raises: ConfigError without a reconcile function."""
         if self.plan.reconcile is None:

@@ -100,6 +100,7 @@ class Informer(Generic[T]):
         self._resume = ""
         self._streams = True
         self._failures = 0
+        self._told = ""
         self._synced = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -245,6 +246,9 @@ class Informer(Generic[T]):
     async def _recover(self, failure: Exception) -> None:
         """Decide where to go on after a failure, and wait a while, longer each time."""
         self.failure = f"{type(failure).__name__}: {failure}"
+        if isinstance(failure, NotFound):
+            kind = f"{self.kind.plural}.{self.kind.group}".rstrip(".")
+            self.failure = f"NotFound: {kind} is not served; is its CRD applied?"
         if not _is_resumable(failure):
             self._resume = ""
         if isinstance(failure, Expired | Gone) and self._failures == 0:
@@ -259,7 +263,12 @@ class Informer(Generic[T]):
             delay = max(delay, failure.retry_after_seconds)
         self._failures += 1
         self.state = State.WAITING
+        # The second failure in a row is worth a warning, and then only one that reads differently:
+        # all informers fail while a server is away.
         level = logging.WARNING if self._failures > 1 else logging.INFO
+        if level == logging.WARNING:
+            level = logging.DEBUG if self._told == self.failure else level
+            self._told = self.failure
         logger.log(level, "%s: %s; trying again in %.1f s", self, self.failure, delay)
         await asyncio.sleep(delay)
 
@@ -407,6 +416,9 @@ class Informer(Generic[T]):
         logger.error("%s %s is not as its type says, left out: %s", self.kind.kind, key, mistake)
 
     def _succeed(self) -> None:
+        if self._told:
+            logger.warning("%s: it works again", self)
+            self._told = ""
         self._failures = 0
         self.failure = ""
 

@@ -4,7 +4,7 @@ Beside the ring: before a manager starts.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from arubeki.client.client import Client
@@ -20,19 +20,19 @@ ESTABLISHED_SECONDS = 30.0
 
 def definitions(apps: Iterable[App]) -> list[dict[str, Any]]:
     """Return the CustomResourceDefinitions of the kinds that apps reconcile, own or watch."""
-    kinds: dict[Any, None] = {}
-    for app in apps:
-        for one in app.controllers:
-            kinds.update(dict.fromkeys([one.plan.kind, *one.plan.owns, *one.watches]))
-    found = []
-    for kind in kinds:
-        if isinstance(kind, type) and hasattr(kind, "SPEC"):
-            found.append(manifest(kind))
-    return found
+    return [manifest(kind) for kind in kinds_of(apps) if hasattr(kind, "SPEC")]
+
+
+def kinds_of(apps: Iterable[App]) -> Iterator[Any]:
+    """Give the classes that apps reconcile, own or watch, each once."""
+    yield from dict.fromkeys(kind for app in apps for one in app.controllers for kind in one.kinds)
 
 
 async def install(client: Client, apps: Iterable[App]) -> None:
-    """Apply the CRDs of apps and wait until their kinds are served."""
+    """Apply the CRDs of apps and wait until their kinds are served.
+
+    Raises: Forbidden and any other ApiError; ConfigError when a kind is not served within 30 s.
+    """
     for definition in definitions(apps):
         await client.apply(definition, kind=DEFINITION)
         await _established(client, definition["metadata"]["name"])
