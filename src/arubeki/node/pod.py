@@ -101,7 +101,7 @@ class PodLife:
         self._address = ""
         self._told_address = ""  # the same, once it answers there
         self._volumes = volumes.Volumes(site.directory)
-        self._mark: object = None  # of what its files and environment are made of
+        self._mark = self._marked()  # of what its files and environment are made of
         self._shown: object = None  # that mark, once the files are so
         self._complaint = ""
         self._task: asyncio.Task[None] | None = None
