@@ -266,7 +266,8 @@ class Collector:
         blocking = [
             one
             for one in self.dependents(owner.uid)
-            if any(ref.uid == owner.uid and ref.blockOwnerDeletion for ref in one.owners)
+            if one.uid != owner.uid  # who owns itself need not wait for itself
+            and any(ref.uid == owner.uid and ref.blockOwnerDeletion for ref in one.owners)
         ]
         if not blocking:
             await self._release(owner, FOREGROUND, session)
