@@ -141,6 +141,7 @@ class NodeWorld(World):
     def __init__(self, runtime, directory, *, block=None, start=True, **machine):
         super().__init__()
         self.server = Server(self.storage, access=Access(), nodes=self._find)
+        self.client = self.client_of("tester")
         self.runtime = runtime
         self.directory = directory
         self.block = block or Block(7)
@@ -241,3 +242,8 @@ def main_status(found, name="main"):
 
 def seconds(text):
     return clock.parse_timestamp(text)
+
+
+async def settle(world):
+    """Wait until the node has nothing to do."""
+    await world.node.manager.settle()
