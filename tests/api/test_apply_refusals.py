@@ -4,7 +4,7 @@ import pytest
 from tests.api.shapes import ROOT, apply, deployment, intent, managers, stored, update
 
 from arubeki.api.apply import apply_object, track_update
-from arubeki.errors import BadRequest
+from arubeki.errors import ApiError
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_managers_in_the_intent_are_refused():
     wanted = deployment()
     for managed in ([], [{}]):
         wanted["metadata"]["managedFields"] = managed
-        with pytest.raises(BadRequest) as raised:
+        with pytest.raises(ApiError) as raised:
             apply(None, wanted)
         assert raised.value.message == "metadata.managedFields must be nil"
     wanted["metadata"]["managedFields"] = None
@@ -124,7 +124,7 @@ def test_what_an_endpoint_ignores_is_neither_changed_nor_owned():
     ],
 )
 def test_an_intent_that_does_not_fit_its_schema_is_refused(spec, said):
-    with pytest.raises(BadRequest) as raised:
+    with pytest.raises(ApiError) as raised:
         apply(None, intent(spec), schema=ROOT)
     assert raised.value.message.startswith(
         "failed to create typed patch object (d/n; g/v1, Kind=K): "
@@ -133,7 +133,7 @@ def test_an_intent_that_does_not_fit_its_schema_is_refused(spec, said):
 
 
 def test_all_that_does_not_fit_is_said():
-    with pytest.raises(BadRequest) as raised:
+    with pytest.raises(ApiError) as raised:
         apply(None, intent({"n": "x", "s": 1}), schema=ROOT)
     assert raised.value.message.partition("Kind=K): ")[2] == (
         'errors:\n  .spec.n: expected numeric (int or float), got "x"\n'
@@ -154,6 +154,6 @@ def test_deep_nesting_is_refused():
     deep: dict = {}
     for _ in range(5000):  # more than Python calls can be nested, in every version
         deep = {"a": deep}
-    with pytest.raises(BadRequest, match="nested too deeply"):
+    with pytest.raises(ApiError, match="nested too deeply"):
         apply_object(None, intent({"any": deep}), schema=ROOT, manager="m", force=False, now="t")
     assert track_update(None, intent({"any": deep}), schema=ROOT, manager="m", now="t") == []

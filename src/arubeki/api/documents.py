@@ -50,6 +50,34 @@ def load_all(text: str | bytes) -> list[Any]:
     return found
 
 
+def repeated(text: str | bytes) -> list[tuple[int, str]]:
+    """Return the keys that a map of `text` has more than once, with the line of the repetition."""
+    import yaml
+
+    found = []
+    # Of each open collection its keys so far (None: a list), and whether a key comes next.
+    stack: list[tuple[set[str] | None, bool]] = []
+    try:
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            if isinstance(event, yaml.CollectionEndEvent):
+                stack.pop()
+                continue
+            if isinstance(event, yaml.NodeEvent) and stack:
+                keys, is_key = stack[-1]
+                stack[-1] = keys, not is_key
+                if keys is not None and is_key and isinstance(event, yaml.ScalarEvent):
+                    if event.value in keys and event.start_mark:
+                        found.append((event.start_mark.line + 1, event.value))
+                    keys.add(event.value)
+            if isinstance(event, yaml.MappingStartEvent):
+                stack.append((set(), True))
+            elif isinstance(event, yaml.SequenceStartEvent):
+                stack.append((None, False))
+    except yaml.YAMLError:
+        return []
+    return found
+
+
 def dump(value: Any) -> str:
     """Return `value` as YAML in block style, keys in their order."""
     import yaml

@@ -7,14 +7,14 @@ says), a wrong type is a 400. Custom resources are held against their structural
 On the ring: [HTTP > **server** > storage].
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from arubeki.api import defaults, facts, structure
 from arubeki.api.fields import FieldError
 from arubeki.api.schema import Schema
-from arubeki.errors import BadRequest
+from arubeki.server import failures
 from arubeki.server.resources import Resource
 
 _OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
@@ -29,13 +29,14 @@ def conform(
 ) -> None:
     """Bring an object, in place, into its kind's shape: typed, pruned, defaulted.
 
-    `validation` is Ignore, Warn or Strict. Raises: BadRequest.
+    `validation` is Ignore, Warn or Strict, `duplicates` what is said of fields that were given
+    twice. Raises: Undecodable.
     """
-    strict = [f'duplicate field "{path}"' for path in duplicates]
     if resource.custom is None:
-        strict += _built_in(resource, obj)
+        positions = _positions(obj) if duplicates else {}
+        strict = _merged(duplicates, _built_in(resource, obj), positions)
     else:
-        strict += _custom(resource, obj)
+        strict = [*duplicates, *_custom(resource, obj)]
     if strict and validation == "Strict":
         raise cannot_handle(resource, f"strict decoding error: {', '.join(strict)}")
     if strict and validation != "Ignore":
@@ -57,10 +58,34 @@ def add_empty_status(resource: Resource, obj: dict[str, Any]) -> None:
         structure.prune(obj["status"], shape)
 
 
-def cannot_handle(resource: Resource, why: str) -> BadRequest:
+def cannot_handle(resource: Resource, why: str) -> failures.Undecodable:
     """Return the error for a body that is no object of the kind."""
-    kind, version = resource.kind, resource.version
-    return BadRequest(f'{kind} in version "{version}" cannot be handled as a {kind}: {why}')
+    return failures.cannot_handle(resource.kind, resource.version, resource.kind, why)
+
+
+def _merged(
+    duplicates: Sequence[str], unknown: Sequence[str], positions: Mapping[str, int]
+) -> list[str]:
+    """Return what is said of a built-in object's fields, in the order of the fields.
+
+    A field that nobody knows is not told to be there twice as well.
+    """
+    known = [one for one in duplicates if one.replace("duplicate", "unknown", 1) not in unknown]
+    return sorted([*known, *unknown], key=lambda one: positions.get(one.partition('"')[2][:-1], -1))
+
+
+def _positions(value: Any, path: str = "", found: dict[str, int] | None = None) -> dict[str, int]:
+    """Return the paths of all fields of an object, numbered in their order."""
+    found = {} if found is None else found
+    if isinstance(value, dict):
+        for name, one in value.items():
+            below = f"{path}.{name}" if path else name
+            found[below] = len(found)
+            _positions(one, below, found)
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            _positions(one, f"{path}[{index}]", found)
+    return found
 
 
 def drop_nulls(value: Any) -> None:

@@ -1,7 +1,7 @@
 """Request bodies: bytes in one of three media types to a private dict of the right kind.
 
-What comes out is parsed, bounded in depth and addressed (apiVersion, kind, namespace); whether it
-has the shape of its kind is `conform`'s business.
+What comes out is parsed and bounded in depth. Whether it belongs where it was sent is `addressing`'s
+business, whether it has the shape of its kind `conform`'s.
 
 On the ring: [HTTP > **server** > storage].
 Source: apiserver pkg/endpoints/handlers/{create,update,rest}.go.
@@ -12,14 +12,21 @@ from typing import Any
 
 import msgspec
 
-from arubeki.errors import ApiError, BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from arubeki.api.syntax import json_fault
+from arubeki.errors import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 from arubeki.net.message import BODY_LIMIT_BYTES
 from arubeki.server.core import Call
+from arubeki.server.failures import Undecodable
 from arubeki.server.wire import decode_json, encode_json
 
 JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
+_NO_KIND = "couldn't get version/kind; json parse error: "
+_KIND_OF = (
+    'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
+    'Kind string "json:\\"kind,omitempty\\"" }'
+)
 DEPTH_LIMIT = 200
 """Nesting above this is refused, before any recursion of ours; no kind nests half as deep."""
 
@@ -31,7 +38,7 @@ def media_type_of(call: Call) -> str:
 
 
 def decode_body(call: Call) -> tuple[dict[str, Any], list[str]]:
-    """Return the request's object and the paths of fields that were given twice.
+    """Return the request's object and what is said of fields that were given twice.
 
     Raises: UnsupportedMediaType, BadRequest, RequestEntityTooLarge.
     """
@@ -46,22 +53,34 @@ def decode_body(call: Call) -> tuple[dict[str, Any], list[str]]:
     duplicates: list[str] = []
     kind = call.resource.kind
     if media_type == PROTOBUF:
-        from arubeki.api import protobuf
-
-        value: Any = protobuf.decode(body, call.resource.gvk)
+        value: Any = _load_protobuf(body, call)
     elif media_type == YAML:
         value = load_yaml(body, kind)
+        if call.parameter("fieldValidation") != "Ignore":
+            duplicates = repeated_keys(body)
     else:
         value = load_json(body, kind)
         if call.parameter("fieldValidation") != "Ignore":
-            duplicates = duplicate_fields(body, value)
+            duplicates = [f'duplicate field "{one}"' for one in duplicate_fields(body, value)]
+    if value is None and (call.resource.custom is None or call.subresource):
+        value = {}  # as Go decodes it
     if not isinstance(value, dict):
-        raise BadRequest(
-            f"the object provided is unrecognized (must be of type {kind}): couldn't get "
-            f"version/kind; json parse error: json: cannot unmarshal {json_type(value)} into "
-            f"Go value of type struct ({_summary(body)})"
-        )
+        if value is None:
+            raise unrecognized(kind, "Object 'Kind' is missing in 'null'", body)
+        why = f"json: cannot unmarshal {json_type(value)} into Go value of type {_KIND_OF}"
+        raise unrecognized(kind, f"{_NO_KIND}{why}", body)
     return value, duplicates
+
+
+def _load_protobuf(body: bytes, call: Call) -> Any:
+    from arubeki.api import protobuf
+
+    try:
+        if not body:
+            raise BadRequest("empty data")
+        return protobuf.decode(body, call.resource.gvk)
+    except BadRequest as error:
+        raise unrecognized(call.resource.kind, error.message, body) from error
 
 
 def unsupported(accepted: list[str]) -> UnsupportedMediaType:
@@ -85,9 +104,11 @@ def load_json(body: bytes, kind: str) -> Any:
     try:
         value = decode_json(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _unreadable(kind, f"json parse error: {error}", body) from error
+        # Go takes invalid UTF-8 and lone surrogates; nobody means them, so this is told plainly.
+        why = json_fault(body) or str(error)
+        raise unrecognized(kind, f"{_NO_KIND}{why}", body) from error
     except RecursionError as error:
-        raise _unreadable(kind, "exceeded max depth", body) from error
+        raise unrecognized(kind, f"{_NO_KIND}exceeded max depth", body) from error
     check_depth(value, body)
     return value
 
@@ -106,7 +127,8 @@ def load_yaml(body: bytes, kind: str) -> Any:
         value = documents.load(body)
         json.dumps(value, allow_nan=False)  # infinities have no JSON
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise _unreadable(kind, f"yaml: {error}", body) from error
+        problem = str(error).partition("\n")[0]
+        raise unrecognized(kind, f"yaml: {problem}", body) from error
     return value
 
 
@@ -154,6 +176,21 @@ def duplicate_fields(body: bytes, value: Any) -> list[str]:
     return _located(tree, twice, "") if twice else []
 
 
+def repeated_keys(body: bytes) -> list[str]:
+    """Return what Kubernetes says of keys that one map of YAML text has twice."""
+    if body[:1] == b"{" and b"\n" not in body:
+        try:
+            if not duplicate_fields(body, decode_json(body)):
+                return []
+        except (msgspec.DecodeError, RecursionError):
+            pass
+    from arubeki.api import documents
+
+    return [
+        f'line {line}: key "{key}" already set in map' for line, key in documents.repeated(body)
+    ]
+
+
 def _located(node: Any, twice: dict[int, list[str]], path: str) -> list[str]:
     found = []
     if isinstance(node, dict):
@@ -164,72 +201,6 @@ def _located(node: Any, twice: dict[int, list[str]], path: str) -> list[str]:
         for index, one in enumerate(node):
             found += _located(one, twice, f"{path}[{index}]")
     return found
-
-
-def address(call: Call, obj: dict[str, Any], *, expect_name: bool) -> None:
-    """Make the object, in place, bear what the URL says; refuse what contradicts it."""
-    resource = call.resource
-    _address_kind(call, obj)
-    metadata = obj.get("metadata")
-    if metadata is None:
-        metadata = obj["metadata"] = {}
-    if not isinstance(metadata, dict):
-        raise BadRequest(
-            f'{resource.kind} in version "{resource.version}" cannot be handled as a '
-            f"{resource.kind}: json: cannot unmarshal {json_type(metadata)} into Go struct field "
-            f"{resource.kind}.metadata of type v1.ObjectMeta"
-        )
-    _address_place(call, metadata, expect_name=expect_name)
-
-
-def _address_kind(call: Call, obj: dict[str, Any]) -> None:
-    resource = call.resource
-    expected = resource.gvk
-    if call.subresource in resource.subresources:
-        expected = resource.subresources[call.subresource].gvk
-    for name in ("apiVersion", "kind"):
-        if not isinstance(obj.get(name, ""), str | None):
-            raise _unreadable(
-                expected.kind,
-                f"json parse error: json: cannot unmarshal {json_type(obj[name])} into Go struct "
-                f"field .{name} of type string",
-                call.request.body,
-            )
-    api_version = obj.get("apiVersion") or expected.api_version
-    kind = obj.get("kind") or expected.kind
-    if kind != expected.kind:
-        given = str(api_version).rpartition("/")[2]
-        raise BadRequest(
-            f'{kind} in version "{given}" cannot be handled as a {expected.kind}: '
-            f"the kind in the data ({kind}) does not match the expected kind ({expected.kind})"
-        )
-    if api_version != expected.api_version:
-        raise BadRequest(
-            f"the API version in the data ({api_version}) does not match the expected API version "
-            f"({expected.api_version})"
-        )
-    obj["apiVersion"], obj["kind"] = api_version, kind
-
-
-def _address_place(call: Call, metadata: dict[str, Any], *, expect_name: bool) -> None:
-    resource = call.resource
-    if resource.namespaced:
-        namespace = metadata.get("namespace") or call.namespace
-        if namespace != call.namespace:
-            raise BadRequest(
-                "the namespace of the provided object does not match the namespace sent on the "
-                "request"
-            )
-        metadata["namespace"] = namespace
-    elif not metadata.get("namespace"):
-        metadata.pop("namespace", None)
-    if expect_name:
-        name = metadata.get("name") or call.name
-        if name != call.name:
-            raise BadRequest(
-                f"the name of the object ({name}) does not match the name on the URL ({call.name})"
-            )
-        metadata["name"] = name
 
 
 def json_type(value: Any) -> str:
@@ -245,10 +216,11 @@ def json_type(value: Any) -> str:
     return "array" if isinstance(value, list) else "object"
 
 
-def _unreadable(kind: str, why: str, body: bytes) -> ApiError:
-    return BadRequest(
-        f"the object provided is unrecognized (must be of type {kind}): couldn't get "
-        f"version/kind; {why} ({_summary(body)})"
+def unrecognized(kind: str, why: str, body: bytes) -> Undecodable:
+    """Return the error for a body of which not even the kind is known."""
+    return Undecodable(
+        f"the object provided is unrecognized (must be of type {kind}): {why} ({_summary(body)})",
+        why,
     )
 
 

@@ -40,6 +40,24 @@ def conflict(resource: Resource, name: str, why: str) -> errors.Conflict:
     )
 
 
+class Undecodable(errors.BadRequest):
+    """A body that is no object of its kind; `why` is what the decoder said."""
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__(message)
+        self.why = why
+
+
+def cannot_handle(kind: str, version: str, expected: str, why: str) -> Undecodable:
+    """A body says that it is a `kind`, but cannot be had as the `expected` one.
+
+    Source: apiserver pkg/endpoints/handlers/rest.go transformDecodeError.
+    """
+    return Undecodable(
+        f'{kind} in version "{version}" cannot be handled as a {expected}: {why}', why
+    )
+
+
 MODIFIED = (
     "the object has been modified; please apply your changes to the latest version and try again"
 )

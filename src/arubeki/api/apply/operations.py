@@ -32,7 +32,7 @@ from arubeki.api.apply.typed import Comparison, compare, fields_of
 from arubeki.api.fields import shown
 from arubeki.api.objects import gvk_of, identical
 from arubeki.api.schema import Schema
-from arubeki.errors import BadRequest
+from arubeki.errors import ApiError, BadRequest
 
 BEFORE_FIRST_APPLY = "before-first-apply"
 """The manager that owns what was there when an object without managers is applied to."""
@@ -57,7 +57,8 @@ def apply_object(
     arguments, but never its top level and `metadata`.
 
     Raises: Conflict naming every field that others own with another value, unless `force`;
-    BadRequest for an intent that does not fit its schema or brings managedFields.
+    BadRequest for an intent that brings managedFields, a bare ApiError (as Kubernetes, 500) for one
+    that does not fit its schema.
     """
     metadata = intent.get("metadata")
     if metadata is not None and not isinstance(metadata, dict):
@@ -193,7 +194,7 @@ class _Plan:
 
 
 def _owned_by(intent: Object, shape: Schema) -> FieldSet:
-    """Return what an intent owns. Raises: BadRequest when it does not fit its schema."""
+    """Return what an intent owns. Raises: ApiError when it does not fit its schema."""
     try:
         fields, fits = fields_of(intent, shape)
     except UntypedError:
@@ -307,7 +308,7 @@ def _timeless(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**metadata, "managedFields": rest}
 
 
-def _untypable(which: str, obj: Object, faults: Sequence[str]) -> BadRequest:
+def _untypable(which: str, obj: Object, faults: Sequence[str]) -> ApiError:
     """Return the error for an object that does not fit its schema.
 
     Kubernetes answers 500 here, with the same text; the client is at fault, so we say 400.
@@ -319,4 +320,5 @@ def _untypable(which: str, obj: Object, faults: Sequence[str]) -> BadRequest:
     name = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
     kind = f"{gvk.group}/{gvk.version}, Kind={gvk.kind}"
     listed = faults[0] if len(faults) == 1 else "errors:\n  " + "\n  ".join(faults)
-    return BadRequest(f"failed to create typed {which} object ({name}; {kind}): {listed}")
+    # No reason and 500, as in Kubernetes, where it is an error that nobody has classified.
+    return ApiError(f"failed to create typed {which} object ({name}; {kind}): {listed}")

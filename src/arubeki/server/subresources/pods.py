@@ -15,6 +15,7 @@ from arubeki.api.objects import set_condition
 from arubeki.errors import BadRequest, InternalError
 from arubeki.net.message import Answer, Request, Response
 from arubeki.server import conform, decoding, failures, wire
+from arubeki.server.addressing import address
 from arubeki.server.core import Call
 from arubeki.server.negotiation import answer_json
 from arubeki.server.verbs.deletion import checked_options, delete_object
@@ -30,10 +31,11 @@ async def bind(call: Call) -> Response:
     """Assign a Pod to a node. The call may be `pods/x/binding` or a create of `bindings`."""
     options = write_options(call, "CreateOptions")
     binding, _ = decoding.decode_body(call)
-    decoding.address(call, binding, expect_name=bool(call.name))
+    address(call, binding, expect_name=False)
     conform.drop_nulls(binding)
     metadata = binding["metadata"]
-    name = call.name or metadata.get("name")
+    _check_name(call, metadata, "Binding")
+    name = metadata.get("name")
     target = binding.get("target")
     if not isinstance(name, str) or not isinstance(target, dict):
         raise _refused(str(name or ""), FieldError.required("target.name"))
@@ -53,6 +55,11 @@ async def bind(call: Call) -> Response:
 
     await update_object(on_pod, change, options)
     return answer_json(wire.encode_json(_SUCCESS), 201)
+
+
+def _check_name(call: Call, metadata: Object, kind: str) -> None:
+    if call.name and metadata.get("name") != call.name:
+        raise BadRequest(f"name in URL does not match name in {kind} object")
 
 
 def _refused(name: str, fault: FieldError) -> Exception:
@@ -96,7 +103,8 @@ async def evict(call: Call) -> Response:
     eviction, _ = decoding.decode_body(call)
     if eviction.get("apiVersion") == "policy/v1beta1":
         eviction["apiVersion"] = "policy/v1"
-    decoding.address(call, eviction, expect_name=True)
+    address(call, eviction, expect_name=False)
+    _check_name(call, eviction["metadata"], "Eviction")
     given = eviction.get("deleteOptions") or {}
     if not isinstance(given, dict):
         raise BadRequest("deleteOptions must be an object")

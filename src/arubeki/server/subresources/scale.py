@@ -14,6 +14,7 @@ from arubeki.api.selectors import LabelSelector
 from arubeki.errors import BadRequest, NotServed
 from arubeki.net.message import Response
 from arubeki.server import conform, decoding, failures, wire
+from arubeki.server.addressing import address
 from arubeki.server.core import Call
 from arubeki.server.negotiation import negotiate
 from arubeki.server.resources import ScalePaths
@@ -42,7 +43,7 @@ async def update(call: Call) -> Response:
     negotiate(call.header("accept"), forms=False)
     options = write_options(call, "UpdateOptions")
     scale, _ = decoding.decode_body(call)
-    decoding.address(call, scale, expect_name=True)
+    address(call, scale, expect_name=True)
     _check(scale)
 
     def change(obj: Object) -> Object:
@@ -58,13 +59,13 @@ async def patch(call: Call) -> Response:
     media_type = decoding.media_type_of(call)
     if media_type == APPLY_PATCH:
         raise NotServed("server-side apply to scale is not served by this server")
-    language = patcher(call, media_type, facts.schema_of(SCALE))
+    language, _ = patcher(call, media_type, facts.schema_of(SCALE))
 
     def change(obj: Object) -> Object:
         scale = language(_scale_of(call, obj))
         if not isinstance(scale, dict):
             raise BadRequest("the patch leaves no object")
-        decoding.address(call, scale, expect_name=True)
+        address(call, scale, expect_name=True)
         _check(scale)
         return _with_replicas(call, obj, scale)
 

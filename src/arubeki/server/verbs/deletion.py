@@ -81,7 +81,10 @@ def _body_options(call: Call) -> dict[str, Any]:
     elif media_type == decoding.YAML:
         value = decoding.load_yaml(body, "DeleteOptions")
     else:
-        value = decoding.load_json(body, "DeleteOptions")
+        try:
+            value = decoding.load_json(body, "DeleteOptions")
+        except failures.Undecodable as error:
+            raise BadRequest(error.why) from error
     if not isinstance(value, dict):
         raise BadRequest(
             f"json: cannot unmarshal {decoding.json_type(value)} into Go value of type "
@@ -89,7 +92,11 @@ def _body_options(call: Call) -> dict[str, Any]:
         )
     kind = value.get("kind")
     if kind not in (None, "", "DeleteOptions"):
-        raise BadRequest(f"the body of a deletion is a DeleteOptions, not a {kind}")
+        raise BadRequest(
+            f"no kind {fields.shown(kind)} is registered for version "
+            f"{fields.shown(value.get('apiVersion') or 'v1')} "
+            'in scheme "pkg/api/legacyscheme/scheme.go:30"'
+        )
     if "dryRun" not in value:
         value["dryRun"] = call.parameters.get("dryRun", [])
     return value
@@ -122,6 +129,15 @@ def checked_options(given: dict[str, Any]) -> DeleteOptions:
     )
 
 
+_GO_TYPES = {
+    int: "int64",
+    str: "v1.DeletionPropagation",
+    bool: "bool",
+    list: "[]string",
+    dict: "v1.Preconditions",
+}
+
+
 def _typed(given: dict[str, Any], name: str, kind: type) -> Any:
     value = given.get(name)
     if value is None:
@@ -129,7 +145,7 @@ def _typed(given: dict[str, Any], name: str, kind: type) -> Any:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise BadRequest(
             f"json: cannot unmarshal {decoding.json_type(value)} into Go struct field "
-            f"DeleteOptions.{name}"
+            f"DeleteOptions.{name} of type {_GO_TYPES[kind]}"
         )
     if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
         raise BadRequest(f"json: cannot unmarshal number {value} into Go struct field {name}")

@@ -7,12 +7,16 @@ Source: apiserver pkg/endpoints/handlers/{create,update,patch}.go.
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from arubeki import clock
-from arubeki.api import apply, patch
+from arubeki.api import apply, fields, patch
+from arubeki.api.fields import FieldError
 from arubeki.api.schema import Schema
-from arubeki.errors import AlreadyExists, BadRequest, Conflict, NotFound
+from arubeki.errors import AlreadyExists, BadRequest, NotFound, UnsupportedMediaType
 from arubeki.net.message import Response
-from arubeki.server import decoding, failures
+from arubeki.server import decoding, failures, wire
+from arubeki.server.addressing import address, address_kind, address_place
 from arubeki.server.conform import conform
 from arubeki.server.core import Call
 from arubeki.server.negotiation import negotiate
@@ -38,7 +42,7 @@ async def create(call: Call) -> Response:
 
 def _body(call: Call, options: WriteOptions, *, expect_name: bool) -> Object:
     obj, duplicates = decoding.decode_body(call)
-    decoding.address(call, obj, expect_name=expect_name)
+    address(call, obj, expect_name=expect_name)
     conform(call.resource, obj, options.validation, call.warnings, duplicates)
     return obj
 
@@ -72,57 +76,91 @@ async def patch_object(call: Call) -> Response:
     if media_type == APPLY_PATCH:
         return await _apply(call)
     options = write_options(call, "PatchOptions")
-    language = patcher(call, media_type, call.resource.schema)
+    language, duplicates = patcher(call, media_type, call.resource.schema)
 
     def change(obj: Object) -> Object:
         wanted = language(obj)
         if not isinstance(wanted, dict):
             raise BadRequest("the patch leaves no object")
-        decoding.address(call, wanted, expect_name=True)
         call.warnings.clear()
-        conform(call.resource, wanted, options.validation, call.warnings)
+        try:
+            address_kind(call, wanted)
+            address_place(call, wanted, expect_name=True)
+            conform(call.resource, wanted, options.validation, call.warnings, duplicates)
+        except failures.Undecodable as error:
+            # What the patch makes is no object of the kind: the patch is invalid, says Kubernetes.
+            text = wire.encode_json(wanted).decode()
+            fault = FieldError.invalid("patch", text, error.why)
+            raise fields.invalid("", "", "", [fault]) from error
         return wanted
 
     return await respond(call, await update_object(call, change, options))
 
 
-def patcher(call: Call, media_type: str, schema: Schema | None) -> Callable[[Object], Any]:
-    """Return the body of a patch as a function. Raises: BadRequest, UnsupportedMediaType."""
+Patcher = Callable[[Object], Any]
+
+
+def patcher(call: Call, media_type: str, schema: Schema | None) -> tuple[Patcher, list[str]]:
+    """Return the body of a patch as a function, and what is said of fields it has twice.
+
+    Raises: BadRequest, UnsupportedMediaType.
+    """
     custom = call.resource.custom is not None
     accepted = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH]
     if not custom:
         accepted.insert(2, STRATEGIC_PATCH)
     if media_type not in accepted:
-        raise decoding.unsupported(accepted)
-    decoding.check_size(call.request.body)
-    body = decoding.load_json(call.request.body, call.resource.kind)
+        if custom:
+            raise decoding.unsupported(accepted)
+        # For built-in kinds Kubernetes refuses it earlier, in the words of its router.
+        raise _refused_by_router()
+    raw = call.request.body
+    decoding.check_size(raw)
+    try:
+        body = wire.decode_json(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest("invalid JSON patch") from error
+    decoding.check_depth(body, raw)
     if media_type == JSON_PATCH:
-        return lambda obj: patch.json_patch(obj, body)
+        return (lambda obj: patch.json_patch(obj, body)), []
+    if body is None and media_type == MERGE_PATCH:
+        raise BadRequest("Invalid JSON Patch")
+    if body is None:
+        body = {}
     if not isinstance(body, dict):
         raise BadRequest(
-            f"json: cannot unmarshal {decoding.json_type(body)} into Go value of type "
-            "map[string]interface {}"
+            f"error decoding patch: json: cannot unmarshal {decoding.json_type(body)} into Go "
+            "value of type map[string]interface {}"
         )
     if media_type == MERGE_PATCH:
-        return lambda obj: patch.merge_patch(obj, body)
+        twice: list[str] = []
+        if call.parameter("fieldValidation") != "Ignore":
+            found = decoding.duplicate_fields(raw, body)
+            twice = [f'duplicate field "{one}"' for one in found]
+        return (lambda obj: patch.merge_patch(obj, body)), twice
     if schema is None:
         raise BadRequest(f"{call.resource.kind} has no schema for a strategic merge patch")
-    return lambda obj: patch.strategic_merge(obj, body, schema)
+    return (lambda obj: patch.strategic_merge(obj, body, schema)), []
+
+
+def _refused_by_router() -> UnsupportedMediaType:
+    error = UnsupportedMediaType("415: Unsupported Media Type")
+    error.bare_details = True
+    return error
 
 
 async def _apply(call: Call) -> Response:
     """Server-side apply: make the object have the body's fields, owned by its manager."""
     options = write_options(call, "PatchOptions", applying=True)
     decoding.check_size(call.request.body)
-    intent = decoding.load_yaml(call.request.body, call.resource.kind)
-    if not isinstance(intent, dict):
-        raise BadRequest(
-            f"error decoding YAML: json: cannot unmarshal {decoding.json_type(intent)} into Go "
-            "value of type map[string]interface {}"
-        )
-    if not intent.get("apiVersion") or not intent.get("kind"):
-        raise BadRequest("the applied object must have apiVersion and kind")
-    decoding.address(call, intent, expect_name=True)
+    intent = _intent(call)
+    twice: list[str] = []
+    if options.validation != "Ignore":
+        twice = decoding.repeated_keys(call.request.body)
+    if twice and options.validation == "Strict":
+        listed = "".join(f"\n  {one}" for one in twice)
+        why = f"error converting YAML to JSON: yaml: unmarshal errors:{listed}"
+        raise BadRequest(f"error strict decoding patch: {why}")
 
     def change(live: Object | None) -> Object:
         wanted = apply.apply_object(
@@ -134,7 +172,8 @@ async def _apply(call: Call) -> Response:
             now=clock.timestamp(),
             subresource=call.subresource,
         )
-        call.warnings.clear()
+        address_place(call, wanted, expect_name=True)
+        call.warnings[:] = twice
         conform(call.resource, wanted, options.validation, call.warnings)
         return wanted
 
@@ -144,17 +183,42 @@ async def _apply(call: Call) -> Response:
         except NotFound as error:
             if call.subresource or error.details.get("kind") != call.resource.plural:
                 raise
-        if intent["metadata"].get("uid"):
-            raise Conflict(
-                "uid mismatch: the provided object specified uid "
-                f"{intent['metadata']['uid']}, and no existing object was found"
+        wanted = change(None)
+        uid = wanted["metadata"].get("uid")
+        if uid:
+            raise failures.conflict(
+                call.resource,
+                call.name,
+                f"uid mismatch: the provided object specified uid {uid}, and no existing object "
+                "was found",
             )
+        wanted["metadata"].pop("resourceVersion", None)
         try:
-            value = await create_object(call, change(None), options, applied=True)
+            value = await create_object(call, wanted, options, applied=True)
         except AlreadyExists:
             continue  # created by another between our two looks
         return await respond(call, value, 201)
     raise failures.modified(call.resource, call.name)
+
+
+def _intent(call: Call) -> Object:
+    """Return the body of an apply. Raises: BadRequest."""
+    try:
+        intent = decoding.load_yaml(call.request.body, call.resource.kind)
+    except failures.Undecodable as error:
+        raise BadRequest(f"error decoding patch: {error.why}") from error
+    if intent is None:
+        intent = {}
+    if not isinstance(intent, dict):
+        raise BadRequest(
+            "error decoding patch: error unmarshaling JSON: while decoding JSON: json: cannot "
+            f"unmarshal {decoding.json_type(intent)} into Go value of type map[string]interface {{}}"
+        )
+    resource = call.resource
+    if (intent.get("apiVersion"), intent.get("kind")) != (resource.api_version, resource.kind):
+        group, _, version = str(intent.get("apiVersion") or "").rpartition("/")
+        raise BadRequest(f"invalid object type: {group}/{version}, Kind={intent.get('kind') or ''}")
+    return intent
 
 
 def _writable(call: Call, intent: Object) -> Object:
