@@ -31,7 +31,7 @@ from arubeki.runtime.results import Again
 from arubeki.runtime.session import Environment, Session
 from arubeki.runtime.shape import field, kind_of, metadata_of
 from arubeki.runtime.trace import Record, Trace
-from arubeki.runtime.workqueue import Item, ShutDown, Workqueue
+from arubeki.runtime.workqueue import MAX_SECONDS, Item, ShutDown, Workqueue
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -128,12 +128,14 @@ class Controller(Generic[K]):
         every_seconds: float = 0.0,
         manager: str = "",
         hears_itself: bool = True,
+        retry_limit_seconds: float = MAX_SECONDS,
     ) -> None:
         """Declare a controller.
 
         `manager` is the field manager of its writes (its name, unless said); `every_seconds` looks
         at a key again that long after a run that succeeded; `timeout_seconds` 0 means no limit.
-        `hears_itself`: writes that a run notes as `quiet` wake its key too.
+        `hears_itself`: writes that a run notes as `quiet` wake its key too. A key that fails is tried
+        again after pauses that double up to `retry_limit_seconds`.
         Raises: ConfigError when it is declared wrongly.
         """
         if workers < 1:
@@ -142,7 +144,7 @@ class Controller(Generic[K]):
         self.manager = manager or name
         self.workers = workers
         self.watchings: list[Watching] = []
-        self.queue: Workqueue[K] = Workqueue(name)
+        self.queue: Workqueue[K] = Workqueue(name, max_seconds=retry_limit_seconds)
         self.echoes: Echoes[K] | None = None if hears_itself else Echoes()
         self.errors = 0
         self.panics = 0
