@@ -3,6 +3,7 @@
 Outside the ring: [you > **cli** > client].
 """
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,11 +22,12 @@ _DEFINITION = "CustomResourceDefinition"
 
 def apply(options: Any) -> int:
     """Apply the objects of manifests; what fails does not keep the others back."""
-    return run(_apply, options)
-
-
-async def _apply(session: Session, options: Any) -> int:
+    # Before anything is asked of a server: a slip in a file is told without one.
     documents = manifests.read(options.filename, recursive=options.recursive)
+    return run(lambda session, options: _apply(session, options, documents), options)
+
+
+async def _apply(session: Session, options: Any, documents: Sequence[dict[str, Any]]) -> int:
     coming = _defined(documents)
     shown: list[dict[str, Any]] = []
     status = 0
@@ -107,6 +109,6 @@ def _located(error: ApiError, obj: Mapping[str, Any]) -> ApiError:
     """Return the error with the object's name in it, if it does not say that itself."""
     metadata = obj.get("metadata")
     name = str(metadata.get("name") or "") if isinstance(metadata, dict) else ""
-    if not name or name in error.message:
+    if not name or re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])", error.message):
         return error
     return type(error)(f"{obj['kind']}/{name}: {error.message}", details=error.details)

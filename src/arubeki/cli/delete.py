@@ -4,6 +4,7 @@ Outside the ring: [you > **cli** > client].
 """
 
 import asyncio
+import contextlib
 import sys
 from typing import Any
 
@@ -137,8 +138,10 @@ async def _until_gone(session: Session, target: Target, name: str, uid: str) -> 
             "resourceVersion": live["metadata"]["resourceVersion"],
         }
         try:
-            async for change, _ in session.watch(kind.path(target.namespace), query):
-                if change == "DELETED":
-                    return
+            changes = session.watch(kind.path(target.namespace), query)
+            async with contextlib.aclosing(changes):
+                async for change, _ in changes:
+                    if change == "DELETED":
+                        return
         except Expired:
             continue  # much has happened since: look again

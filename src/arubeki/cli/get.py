@@ -3,6 +3,7 @@
 Outside the ring: [you > **cli** > client].
 """
 
+import contextlib
 import sys
 from typing import Any
 
@@ -98,10 +99,12 @@ async def _watch_table(
     """Print a row for each change; the column names come with the first one only."""
     path = target.served.kind.path(target.namespace)
     definitions: list[Any] = []
-    async for _, table in session.watch(path, _watched(options, target, version), TABLE):
-        definitions = table.get("columnDefinitions") or definitions
-        _show(printer, {**table, "columnDefinitions": definitions}, target)
-        printer.heads = False
+    changes = session.watch(path, _watched(options, target, version), TABLE)
+    async with contextlib.aclosing(changes):
+        async for _, table in changes:
+            definitions = table.get("columnDefinitions") or definitions
+            _show(printer, {**table, "columnDefinitions": definitions}, target)
+            printer.heads = False
 
 
 async def _get_objects(session: Session, options: Any, asked: list[Target]) -> int:
@@ -128,9 +131,11 @@ async def _get_objects(session: Session, options: Any, asked: list[Target]) -> i
     if options.watch and not status:
         (target,) = asked
         path = target.served.kind.path(target.namespace)
-        async for kind, obj in session.watch(path, _watched(options, target, version)):
-            if kind != "BOOKMARK":
-                _print(options, [(target, obj)], single=True)
+        changes = session.watch(path, _watched(options, target, version))
+        async with contextlib.aclosing(changes):
+            async for kind, obj in changes:
+                if kind != "BOOKMARK":
+                    _print(options, [(target, obj)], single=True)
     return status
 
 

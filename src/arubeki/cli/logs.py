@@ -3,6 +3,7 @@
 Outside the ring: [you > **cli** > client].
 """
 
+import contextlib
 import math
 import sys
 from typing import Any
@@ -41,9 +42,10 @@ async def _logs(session: Session, options: Any) -> int:
         limit_bytes=options.limit_bytes,
         timestamps=options.timestamps,
     )
-    async for piece in pieces:
-        sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
+    async with contextlib.aclosing(pieces):
+        async for piece in pieces:
+            sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
     return 0
 
 

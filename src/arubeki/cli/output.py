@@ -17,7 +17,6 @@ _LEAST = 6
 """A column's least width with its gap. Source: cli-runtime printers/tabwriter.go."""
 # What Go takes for a number or a truth value and PyYAML does not.
 _ODD = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|[yYnN]")
-_PLAIN_TAGS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 
 
 class Table:
@@ -125,7 +124,7 @@ def _yaml(value: Any) -> str:
 
     def represent(dumper: Any, text: str) -> Any:
         tag: str = resolver.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
-        is_plain = tag in _PLAIN_TAGS and not _ODD.fullmatch(text)
+        is_plain = tag.endswith(":str") and not _ODD.fullmatch(text)
         style = "|" if "\n" in text else None if is_plain else '"'
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

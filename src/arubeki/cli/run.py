@@ -83,7 +83,15 @@ def load(path: Path) -> ModuleType:
     # The file's neighbours can be imported, as if it had been started by its name.
     sys.path.insert(0, str(path.parent.resolve()))
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise ConfigError(f"{error.filename}:{error.lineno} is no Python: {error.msg}") from error
+    except ImportError as error:
+        raise ConfigError(
+            f"{path} needs what cannot be imported: {error}\n"
+            "help: install it into the environment that arubeki runs in"
+        ) from error
     return module
 
 

@@ -7,7 +7,7 @@ Outside the ring: [you > **cli** > client].
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -140,8 +140,8 @@ class Session:
 
     async def watch(
         self, path: str, query: Query, headers: Mapping[str, str] | None = None
-    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        """Yield (type, object) of a watch. Raises: ApiError, TransportError."""
+    ) -> AsyncGenerator[tuple[str, dict[str, Any]], None]:
+        """Yield (type, object) of a watch, which is to be closed. Raises: ApiError, TransportError."""
         text = query_text(**query, watch=True)
         async with self.client.transport.stream("GET", path, query=text, headers=headers) as stream:
             if stream.status != 200:

@@ -103,6 +103,9 @@ class HttpsTransport:
                 self._credentials.spoil(credential)
             yield HttpsStreaming(answer)
         finally:
+            # TLS would take its leave of a peer who is still sending, for as long as a loop runs.
+            if answer.connection is not None and answer.connection.transport is not None:
+                answer.connection.transport.abort()
             answer.close()
 
     async def close(self) -> None:

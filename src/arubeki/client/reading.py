@@ -4,7 +4,7 @@ On the ring: [informer > **client** > transport > HTTP].
 """
 
 import builtins
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, TypeVar, overload
 
 import msgspec
@@ -159,7 +159,7 @@ class Reading(Requests):
         since_time: str = "",
         limit_bytes: int | None = None,
         timestamps: bool = False,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Yield a Pod's output in pieces; with `follow` as it is written, until the container ends."""
         query = query_text(
             container=container,
