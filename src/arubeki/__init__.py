@@ -21,7 +21,7 @@ _HOMES = {
     "Conditions": "arubeki.kinds.crd",
     "ConfigError": "arubeki.errors",
     "Conflict": "arubeki.errors",
-    "Context": "arubeki.runtime.reconcile",
+    "Context": "arubeki.runtime.context",
     "Dynamic": "arubeki.kinds.base",
     "LocalCluster": "arubeki.check.local",
     "Lookup": "arubeki.runtime.controller",

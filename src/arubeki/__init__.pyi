@@ -19,9 +19,9 @@ from arubeki.kinds.crd import crd as crd
 from arubeki.kinds.crd import field as field
 from arubeki.kinds.crd import manifest as manifest
 from arubeki.runtime.app import App as App
+from arubeki.runtime.context import Context as Context
 from arubeki.runtime.controller import Lookup as Lookup
 from arubeki.runtime.manager import Manager as Manager
-from arubeki.runtime.reconcile import Context as Context
 from arubeki.runtime.results import Again as Again
 from arubeki.runtime.results import Request as Request
 

@@ -353,7 +353,13 @@ class StorageFull(StorageError):
 
 
 class Terminal(ArubekiError):
-    """Raised by a reconciler: trying again cannot help until the object changes."""
+    """Raised by a reconciler: trying again cannot help until something changes.
+
+    Its message goes to the log and into the condition that `on_error` names. The run's status is
+    written, nothing is pruned, and the next change of the object or of what it watches (its own
+    status apart) has it tried again. For what a retry may put right, raise anything else.
+    Source: controller-runtime pkg/reconcile/reconcile.go TerminalError.
+    """
 
 
 class ConfigError(ArubekiError):

@@ -72,7 +72,7 @@ class Reader:
         self.started: subprocess.Popen[bytes] | None = None
         bin_ = str(Path(sys.executable).parent)
         home = {"HOME": str(folder), "KUBECONFIG": str(folder / ".kubeconfig")}
-        ours = {one: None for one in ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER")}
+        ours = ("PYTEST_ADDOPTS", "PYTEST_CURRENT_TEST", "PYTEST_XDIST_WORKER")
         kept = {key: value for key, value in os.environ.items() if key not in ours}
         self.environment = {**kept, **home, "PATH": f"{bin_}:{os.environ['PATH']}"}
 

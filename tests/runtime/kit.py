@@ -5,7 +5,7 @@ from arubeki.kinds import apps_v1 as apps
 from arubeki.kinds import core_v1 as core
 from arubeki.kinds import meta_v1 as meta
 from arubeki.runtime.app import App
-from arubeki.runtime.reconcile import Context
+from arubeki.runtime.context import Context
 from tests.support.world import World
 
 TEMPLATE = core.PodTemplateSpec(

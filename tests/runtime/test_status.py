@@ -201,3 +201,18 @@ def test_what_a_status_cannot_hold_is_refused(say, said):
         assert faults
 
     run(scenario)
+
+
+def test_an_error_whose_class_is_private_makes_a_valid_reason():
+    class _Oops(Exception):
+        pass
+
+    async def reconcile(web, ctx):
+        raise _Oops("hidden")
+
+    async def scenario(world):
+        async with world.running(reconciling(reconcile, on_error="Degraded")):
+            await asyncio.sleep(0.01)
+        assert (await condition(world, "Degraded")).reason == "Oops"
+
+    run(scenario)

@@ -10,7 +10,7 @@ from arubeki.kinds import meta_v1 as meta
 from arubeki.kinds.base import Model, Resource
 from arubeki.kinds.crd import Conditions, crd, field, manifest
 from arubeki.runtime.app import App
-from arubeki.runtime.reconcile import Context
+from arubeki.runtime.context import Context
 
 
 class Spec(Model):

@@ -33,12 +33,26 @@ DEFAULT_NAMESPACE = "default"
 
 
 class LocalCluster:
-    """A `Cluster` that is used from ordinary functions. Use it in a `with` block."""
+    """A `Cluster` that is used from ordinary functions: the fixture `cluster`, or a `with` block.
+
+        with LocalCluster(nodes=2) as cluster:
+            cluster.run(app)
+            cluster.apply("view.yaml")
+            cluster.settle()
+
+    Objects are named "kind/name" or by class and name, in the namespace "default" unless said. Every
+    method raises the ApiError that the server answers, and ConfigError outside the `with` block.
+    """
 
     def __init__(
         self, *, nodes: int = 1, runtime: str = "fake", serve: bool = False, **options: Any
     ) -> None:
-        """Take what `Options` takes; state is kept in memory unless `storage` says otherwise."""
+        """Take what `cluster.Options` takes; state is kept in memory unless `storage` says otherwise.
+
+        `nodes`: 0 to 100. `runtime`: "fake" (Pods are status only), "plain", "sandbox" or "auto" (they
+        run). `serve`: open a port, for clients of any kind. Time is virtual with neither.
+        Raises: ConfigError for options that cannot be.
+        """
         options.setdefault("port", 0)
         self.cluster = Cluster(Options(nodes=nodes, runtime=runtime, serve=serve, **options))
         self._is_virtual = not serve and runtime == "fake"
@@ -145,7 +159,11 @@ class LocalCluster:
         return self._call(send())
 
     def settle(self, timeout_seconds: float = 60.0) -> None:
-        """Run until no controller, scheduler or node has anything to do. Raises: TimeoutError."""
+        """Run until no controller, scheduler or node has anything to do.
+
+        What only waits for time to pass (`Again`, `every`, a grace period) counts as nothing to do.
+        Raises: TimeoutError that says who is at work after `timeout_seconds` of the cluster's time.
+        """
         self._call(self.cluster.settle(timeout_seconds))
 
     def advance(self, seconds: float) -> None:

@@ -72,12 +72,16 @@ def crd(
 ) -> Callable[[type[R]], type[R]]:
     """Return the decorator that makes a Resource class a kind of its own.
 
-    `kind` is the class's name unless given, `plural` its lower-case English plural. `columns` are
-    what `kubectl get` shows; their types come from the schema. `scale` has the paths of the scale
-    subresource: `{"specReplicasPath": ..., "statusReplicasPath": ..., "labelSelectorPath": ...}`.
-    `rules` are CEL rules on the whole object.
+    `api_version` is `group/version` ("view.example.com/v1"); the group must have a dot. `kind` is the
+    class's name unless given, `plural` its lower-case English plural. `columns` are what `kubectl get`
+    shows, by heading: `{"Replicas": ".spec.replicas"}`; their types come from the schema. `scale` has
+    the paths of the scale subresource: `{"specReplicasPath": ..., "statusReplicasPath": ...,
+    "labelSelectorPath": ...}`. `selectable_fields` are paths (".spec.color") for `--field-selector`.
+    `rules` are CEL rules on the whole object. The class's docstring, and those of its parts, are the
+    descriptions that `kubectl explain` shows.
 
-    Raises: ConfigError when the names are malformed or the status has no empty form.
+    Raises: ConfigError when the names are malformed or the status has no empty form; `manifest`
+    raises it for types that no schema can express.
     Source: apiextensions v1 types.go.
     """
     given: object = api_version

@@ -72,9 +72,16 @@ def field(
 ) -> Field:
     """Return what `Annotated` takes beside a type to say more of a field.
 
+        replicas: Annotated[int, field(format="int32", minimum=0, doc="How many.")] = 1
+
+    `doc` is what `kubectl explain` shows. Lengths count characters, items and properties; limits are
+    inclusive unless `exclusive_...`. `enum` names all allowed values (a `Literal` type does so too).
     `list_type="map"` with `list_keys` lets several managers own items of one list; without it a list
-    has one owner. `map_type="atomic"` gives an object one owner. `rules` are CEL rules on the field.
+    has one owner. `map_type="atomic"` gives an object one owner. `rules` are CEL rules on the field,
+    `immutable` is one that holds on updates. `preserve_unknown` keeps fields that nobody declared.
     `format` is OpenAPI's (`int32`, `date-time`, `byte`, ...), `pattern` an RE2 expression.
+
+    What does not fit the type is said by `manifest`, as a ConfigError that names the field.
     Source: apiextensions v1 types_jsonschema.go.
     """
     return Field(**locals())

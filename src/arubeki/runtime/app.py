@@ -20,6 +20,7 @@ from arubeki.api import names
 from arubeki.errors import ConfigError
 from arubeki.kinds.base import Dynamic, Object
 from arubeki.runtime.cache import Key
+from arubeki.runtime.context import Context, Plan
 from arubeki.runtime.controller import (
     TIMEOUT_SECONDS,
     Controller,
@@ -37,7 +38,7 @@ from arubeki.runtime.declaration import (
     check_selectors,
     check_source,
 )
-from arubeki.runtime.reconcile import Context, Plan, Reconciler
+from arubeki.runtime.reconcile import Reconciler
 from arubeki.runtime.results import Again
 from arubeki.runtime.shape import key_of, kind_of
 
@@ -51,10 +52,17 @@ MapObject: TypeAlias = Callable[[S, Lookup], Iterable[Any]]
 
 
 class App:
-    """A named set of controllers. The name is their field manager: it owns what they apply."""
+    """A named set of controllers, for `arubeki run`, a `Manager` or a test's `cluster.run`.
+
+    The name is their field manager: it owns what they apply. Under another name the same code would
+    take its own children for somebody else's, so it stays the same for good.
+    """
 
     def __init__(self, name: str) -> None:
-        """Declare an app. Raises: ConfigError when the name is no DNS label."""
+        """Declare an app; `name` has lower-case letters, digits and `-`, at most 63.
+
+        Raises: ConfigError when the name is no DNS label.
+        """
         if faults := names.dns_label(name):
             raise ConfigError(f"app {name!r}: {faults[0]}")
         self.name = name
@@ -77,17 +85,23 @@ class App:
         fields: str = "",
         finalizer: str = "",
     ) -> "KindController[T]":
-        """Declare the controller of a kind.
+        """Declare the controller of a kind: a class under `@crd`, of `arubeki.kinds`, or a `Dynamic`.
 
         owns: kinds it applies; their changes wake the owner, and those it drops are deleted.
         watches: kinds it reads from the cache; whom they wake, `watch` says.
-        every: look at each object again that many seconds after a run that succeeded.
-        timeout: seconds that one run may take. on_error: a condition that says that it failed.
+        name: its name in logs and, for a second controller of a kind, its field manager.
+        workers: how many objects are reconciled at once, at least 1; never one twice at a time.
+        every: look at each object again that many seconds after a run that succeeded; 0: never.
+        timeout: seconds that one run may take before it is ended and has failed; 0: no limit.
+        on_error: a condition ("Degraded") that is True after a run that raised.
         predicates: all must agree to a change of the kind for it to wake the reconciler.
-        namespace, labels, fields: reconcile only the objects they choose.
-        finalizer: the name under which a cleanup holds objects, made from the app's unless said.
+        namespace, labels, fields: reconcile only the objects they choose ("" chooses all); the
+        selectors are kubectl's: "app=web,tier!=db", "spec.nodeName=n1".
+        finalizer: the name under which a cleanup holds objects, `<group>/<app>` unless said.
 
-        Raises: ConfigError when the app has such a controller and this one has no name of its own.
+        Raises: ConfigError when something of this is declared wrongly, saying what to write; also
+        when the app has a controller of the kind and this one has no name of its own.
+        Source: controller-runtime pkg/builder/controller.go.
         """
         given = kind_of(kind)
         check_selectors(labels, fields)
@@ -143,7 +157,10 @@ class KindController(Generic[T]):
         self._indexes: list[tuple[Any, str, Callable[[Any], Iterable[Hashable]]]] = []
 
     def reconcile(self, function: Reconcile[T]) -> Reconcile[T]:
-        """Decorate the function that brings one object to what it says."""
+        """Decorate the function that brings one object to what it says.
+
+        `async def reconcile(obj, ctx) -> Again | None`. Raises: ConfigError for anything else.
+        """
         if self.plan.reconcile is not None:
             raise ConfigError(f"controller {self.name} has a reconcile function already")
         check_reconcile(function, "reconcile")
@@ -153,7 +170,9 @@ class KindController(Generic[T]):
     def cleanup(self, function: Reconcile[T]) -> Reconcile[T]:
         """Decorate the function that undoes what the cluster does not undo by itself.
 
-        While there is one, a finalizer holds each object until the function has returned `None`.
+        While there is one, a finalizer holds each object until the function has returned `None`. It
+        is called as `reconcile` is, and may be called again after it was through: undoing what is
+        undone already must succeed. Raises: ConfigError as `reconcile`.
         """
         if self.plan.cleanup is not None:
             raise ConfigError(f"controller {self.name} has a cleanup function already")
@@ -181,7 +200,10 @@ class KindController(Generic[T]):
     def index(
         self, kind: type[S], name: str
     ) -> Callable[[Callable[[S], Iterable[Hashable]]], Callable[[S], Iterable[Hashable]]]:
-        """Decorate a function from an object to the values it can be found under."""
+        """Decorate a function from an object to the hashable values it can be found under.
+
+        `Context.index` and a mapper's `caches.index` find them. The index is this controller's own.
+        """
         kind_of(kind)
 
         def take(function: Callable[[S], Iterable[Hashable]]) -> Any:

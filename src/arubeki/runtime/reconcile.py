@@ -8,196 +8,33 @@ On the ring: [workqueue > **reconcile** > client].
 """
 
 import asyncio
-import builtins
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import msgspec
 
-from arubeki.api.objects import Kind
 from arubeki.errors import ConfigError, Conflict, NotFound, TimedOut
 from arubeki.kinds.base import Dynamic, Object
-from arubeki.runtime.cache import OWNER_INDEX, Entry, Key, Mark
+from arubeki.runtime.cache import Entry, Key, Mark
+from arubeki.runtime.context import Context, Function, Plan
 from arubeki.runtime.decoding import revision_of
 from arubeki.runtime.informer import Informer
 from arubeki.runtime.intents import Target
 from arubeki.runtime.results import Again
 from arubeki.runtime.session import Environment, Session
 from arubeki.runtime.shape import (
-    encode,
     finalizers_of,
     generation_of,
     is_deleting,
-    key_of,
     kind_of,
-    reference_to,
     revision_text_of,
     uid_of,
-    with_metadata,
 )
-from arubeki.runtime.status import Draft, Statement, fields_of, observes_generation, status_fields
+from arubeki.runtime.status import observes_generation
 from arubeki.runtime.steps import watched
 
 T = TypeVar("T", bound="Object | Dynamic")
 R = TypeVar("R", bound="Object | Dynamic")
-
-
-class Context(Session, Generic[T]):
-    """What a reconciler of a `T` may do. It holds one run and is not kept after it."""
-
-    def __init__(self, session: Session, plan: "Plan", obj: T) -> None:
-        super().__init__(session.env, session.key, session.record)
-        self.quiet = session.quiet
-        self.object = obj
-        self.plan = plan
-        self.draft = Draft()
-        self.applied: set[tuple[str, str, Key]] = set()
-        self.keeps_all = False
-        self._owner = reference_to(obj)
-        self._owner_kind = kind_of(type(obj))
-        self._owner_key = key_of(obj)
-
-    async def apply(
-        self,
-        obj: R,
-        *,
-        subresource: str = "",
-        force: bool = True,
-        owned: bool = True,
-    ) -> R:
-        """Apply an object as this controller's field manager; return the live one, typed.
-
-        Filled in: the namespace of the object this run is for, and, if `owned`, a reference to it as
-        the controlling owner, so that it goes with it and its changes wake this reconciler (its kind
-        must be among `owns`). What was applied in the last run and is not in this one is deleted.
-        Nothing is sent when it would change nothing; then the cached object is returned.
-        Raises: Invalid and any other ApiError; ConfigError when it cannot be owned.
-        """
-        found = kind_of(type(obj))
-        namespace = "" if key_of(obj).namespace or not found.namespaced else self._owner_key[0]
-        filled = with_metadata(obj, namespace=namespace, owner=self._owner if owned else None)
-        key = key_of(filled)
-        if owned and self._owner_kind.namespaced and key.namespace != self._owner_key.namespace:
-            raise ConfigError(
-                f"{found.kind} {key} cannot be owned by {self._owner_kind.kind} {self._owner_key}: "
-                "an owner must be in the same namespace\n"
-                "help: apply it with owned=False and delete it in a cleanup"
-            )
-        if found.namespaced and not key.namespace:
-            raise ConfigError(f"{found.kind} {key.name} needs a namespace: its owner has none")
-        if revision_text_of(filled):
-            raise ConfigError(
-                f"{found.kind} {key} is a live object (it has a resourceVersion)\n"
-                "help: apply an object that says only what you want: every field in it becomes yours"
-            )
-        if owned:
-            self._check_owned(found, key)
-        self.applied.add((found.group, found.kind, key))
-        body = encode(filled)
-        return await self.apply_bytes(type(obj), key, body, subresource=subresource, force=force)
-
-    def _check_owned(self, kind: Kind, key: Key) -> None:
-        """Refuse what would be neither watched nor pruned. Raises: ConfigError."""
-        if key == self._owner_key and _is_same(kind, self._owner_kind):
-            raise ConfigError(
-                f"{kind.kind} {key} cannot own itself\nhelp: apply it with owned=False"
-            )
-        if not any(_is_same(kind, kind_of(one)) for one in self.plan.owns):
-            raise ConfigError(
-                f"{self.env.name} applies a {kind.kind}, which is not among what it owns\n"
-                f"help: app.controller({self._owner_kind.kind}, owns=[..., {kind.kind}]), "
-                "or apply it with owned=False"
-            )
-
-    async def children(self, kind: type[R]) -> builtins.list[R]:
-        """Return the objects of a kind that this one controls, from the cache.
-
-        Raises: ConfigError when the kind is not watched by this controller.
-        """
-        return [entry.object for entry in self.controlled(kind)]
-
-    def controlled(self, kind: Any) -> builtins.list[Entry[Any]]:
-        """Return the cache entries of the objects that this one controls."""
-        informer = self.env.informer(kind, self._owner_key.namespace)
-        if informer is None:
-            raise ConfigError(
-                f"{self.env.name} has no cache of {kind_of(kind).plural}\n"
-                "help: name the kind in owns=[...] or watches=[...]"
-            )
-        uid = self._owner.uid
-        found = informer.cache.lookup(OWNER_INDEX, uid)
-        return [entry for entry in found if entry.controller == uid]
-
-    def condition(
-        self,
-        type: str,
-        status: bool | None,
-        reason: str = "",
-        message: str = "",
-        *,
-        event: bool = False,
-    ) -> None:
-        """Say a condition of the object (None: Unknown); `event` reports it when it flips.
-
-        Written at the end of the run, together, and only when something differs.
-        Raises: TypeError when `status` is neither a bool nor None.
-        """
-        if status is not None and not isinstance(status, bool):
-            raise TypeError(
-                f"condition {type}: {status!r} is none of True, False and None (Unknown)"
-            )
-        self.draft.say(Statement(type, status, reason, message, event))
-
-    def status(self, given: Any = None, **fields: Any) -> None:
-        """Say other fields of the status, as a struct or mapping, or by their names.
-
-        Raises: TypeError for a field that the class of the status does not have.
-        """
-        said, known = fields_of(given, fields), self.plan.status_fields
-        if known and (unknown := [one for one in said if one not in known]):
-            raise TypeError(
-                f"the status of {self._owner_kind.kind} has no field {', '.join(unknown)}\n"
-                f"help: it has {', '.join(known)}"
-            )
-        self.draft.fields.update(said)
-
-    def keep(self, kind: Any = None, name: str = "", namespace: str | None = None) -> None:
-        """Hold a dependent back from pruning, though this run did not apply it; all without a kind."""
-        if kind is None:
-            self.keeps_all = True
-            return
-        found = kind_of(kind)
-        place = self._namespace(kind, namespace)
-        self.applied.add((found.group, found.kind, Key(place, name)))
-
-    def event(self, type: str, reason: str, message: str) -> None:
-        """Report an Event about the object ("Normal" or "Warning") when the run ends."""
-        self.event_about(self.object, type, reason, message)
-
-
-Function: TypeAlias = Callable[[Any, Context[Any]], Coroutine[Any, Any, Again | None]]
-
-
-@dataclass(slots=True)
-class Plan:
-    """How objects of one kind are reconciled: what the user declared.
-
-    `on_error` is the condition that is True after a run that raised; `finalizer` the name that the
-    framework puts on the object while there is a `cleanup`.
-    """
-
-    kind: Any
-    reconcile: Function | None = None
-    cleanup: Function | None = None
-    owns: Sequence[Any] = ()
-    on_error: str = ""
-    finalizer: str = ""
-    timeout_seconds: float = 300.0
-    status_fields: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
-        self.status_fields = status_fields(self.kind)
 
 
 class Reconciler:
@@ -241,7 +78,7 @@ class Reconciler:
         except Exception as failure:
             if self.plan.on_error:
                 context.condition(
-                    self.plan.on_error, True, type(failure).__name__, _line(failure), event=True
+                    self.plan.on_error, True, _reason(failure), _line(failure), event=True
                 )
             try:
                 await self._write_status(context, key, is_whole=False)
@@ -389,16 +226,17 @@ class Reconciler:
         return env.declared[self.plan.kind]
 
 
-def _is_same(one: Kind, other: Kind) -> bool:
-    return (one.group, one.kind) == (other.group, other.kind)
-
-
 def _checked(result: Any, function: Any) -> Again | None:
     if result is None or isinstance(result, Again):
         return result
     name = getattr(function, "__name__", function)
     hint = "; raise it" if isinstance(result, BaseException) else ""
     raise TypeError(f"{name} returned {result!r}; expected None or Again(after=seconds){hint}")
+
+
+def _reason(failure: BaseException) -> str:
+    """Return an error's class as a condition's reason, which must begin with a letter."""
+    return type(failure).__name__.lstrip("_") or "Error"
 
 
 def _line(failure: BaseException) -> str:

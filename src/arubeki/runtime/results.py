@@ -22,9 +22,11 @@ SHORTEST_SECONDS = 0.001
 class Again:
     """Returned by a reconciler: look at this object again after `after` seconds.
 
-    A change in between wakes it sooner. The run counts as unfinished: nothing is pruned, and
-    conditions it did not mention stay. At least `SHORTEST_SECONDS` pass: what is left of a wait,
+    A change in between wakes it sooner; the status that the run itself wrote is none. The run counts
+    as unfinished: nothing is pruned, and conditions it did not mention stay. At least `SHORTEST_SECONDS` pass: what is left of a wait,
     worked out from a clock, may be nothing but its rounding, and would be so for ever.
+
+    Raises: ValueError when `after` is not above 0.
     """
 
     after: float

@@ -10,8 +10,8 @@ from arubeki.kinds.base import Model, Resource
 from arubeki.kinds.crd import Conditions, crd, field
 from arubeki.runtime.app import App
 from arubeki.runtime.cache import Key
+from arubeki.runtime.context import Context
 from arubeki.runtime.controller import Lookup
-from arubeki.runtime.reconcile import Context
 from arubeki.runtime.results import Again
 
 
