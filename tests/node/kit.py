@@ -10,20 +10,25 @@ async with NodeWorld(runtime, tmp_path) as world:
 """
 
 import asyncio
+import contextlib
 from collections import defaultdict
 
 from arubeki import clock
-from arubeki.errors import NotFound
+from arubeki.client.client import Client
+from arubeki.client.transport import InProcessTransport
+from arubeki.errors import BadRequest, NotFound
 from arubeki.kinds import core_v1 as core
 from arubeki.kinds import meta_v1 as meta
+from arubeki.net.message import User
 from arubeki.node.agent import Machine, Node
 from arubeki.node.heartbeat import Capacity
+from arubeki.node.network import addresses
 from arubeki.node.network.addresses import Block
 from arubeki.node.runtimes.base import Executed, StartError
 from arubeki.node.runtimes.fake import FakeRuntime
 from arubeki.server.access import Access
 from arubeki.server.app import App as Server
-from tests.support.world import World
+from tests.support.world import MASTERS, World
 
 NODE = "n1"
 NAMESPACE = "ns"
@@ -218,8 +223,50 @@ class NodeWorld(World):
         return [one for one in found if not reason or one.reason == reason]
 
     async def logs(self, name="p", **options):
-        lines = [piece async for piece in self.client.logs(name, NAMESPACE, **options)]
+        # Not by `client`, whose transport takes every stream for a watch.
+        reader = Client(InProcessTransport(self.server, User("reader", MASTERS)))
+        lines = [piece async for piece in reader.logs(name, NAMESPACE, **options)]
         return b"".join(lines).decode()
+
+
+class ProcessWorld(NodeWorld):
+    """A server and a node whose Pods are real processes, at addresses of their own."""
+
+    def __init__(self, runtime, directory):
+        super().__init__(runtime, directory, block=addresses.claim(first=100, last=179))
+
+    async def __aexit__(self, *raised):
+        await super().__aexit__(*raised)
+        self.block.close()
+
+    async def said(self, text, name="p", seconds=10, **options):
+        """Wait until a Pod's log holds `text`; return the log."""
+        loop = asyncio.get_running_loop()
+        until, found = loop.time() + seconds, ""
+        while text not in found:
+            assert loop.time() < until, found
+            await asyncio.sleep(0.01)
+            with contextlib.suppress(BadRequest):  # it has not begun
+                found = await self.logs(name, **options)
+        return found
+
+    async def output(self, name="p", seconds=10):
+        """Wait until a Pod has ended well; return what it printed."""
+        found = await self.until(
+            lambda one: one.status.phase in ("Succeeded", "Failed"), name, seconds
+        )
+        text = await self.logs(name)
+        assert found.status.phase == "Succeeded", (text, found.status)
+        return text
+
+
+def shell(script, name="main", **fields):
+    return container(name, command=("sh", "-c", script), **fields)
+
+
+def once(*containers, **spec):
+    """A Pod that runs once."""
+    return pod(*containers, restartPolicy="Never", **spec)
 
 
 def config_map(name="cm", **data):

@@ -42,6 +42,8 @@ SETTLE_TURNS = 8
 the fake runtime, costs one write then; what takes time tells that it is on its way."""
 RETRY_SECONDS = 2.0
 """How soon files that could not be brought up to date are tried again."""
+RETRY_LIMIT_SECONDS = 10.0
+"""The longest pause before a status that could not be written is tried again."""
 FORCED_GRACE_SECONDS = 1.0
 """What a Pod gets whose object is gone already. Source: kubelet, SyncTerminatingRuntimePod."""
 
@@ -131,7 +133,11 @@ class Node:
 
     def _pod_controller(self) -> Controller[Key]:
         found = Controller[Key](
-            f"kubelet-{self.name}", self._reconcile, workers=WORKERS, manager="kubelet"
+            f"kubelet-{self.name}",
+            self._reconcile,
+            workers=WORKERS,
+            manager="kubelet",
+            retry_limit_seconds=RETRY_LIMIT_SECONDS,
         )
         found.watch(core.Pod, fields=f"spec.nodeName={self.name}")
         found.watch(core.ConfigMap, self._referring(lambda names: names.config_maps))

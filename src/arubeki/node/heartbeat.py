@@ -22,6 +22,8 @@ from arubeki.runtime.shape import reference_to
 LEASES = "kube-node-lease"
 PERIOD_SECONDS = 10.0
 LEASE_SECONDS = 40
+RETRY_LIMIT_SECONDS = 7.0
+"""Source: lease/controller.go, maxBackoff."""
 STATUS_SECONDS = 300
 """An unchanged status is written this often; the Lease is what says that the node lives."""
 PODS = 110
@@ -91,7 +93,12 @@ def controller(
     async def start() -> AsyncIterator[Key]:
         yield key
 
-    found = Controller[Key](f"heartbeat-{name}", beat, manager="kubelet")
+    found = Controller[Key](
+        f"heartbeat-{name}",
+        beat,
+        manager="kubelet",
+        retry_limit_seconds=min(RETRY_LIMIT_SECONDS, period_seconds),
+    )
     found.watch(core.Node, fields=f"metadata.name={name}")
     found.source(start)
     return found

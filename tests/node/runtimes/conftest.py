@@ -20,28 +20,6 @@ RUNTIMES = [
 ]
 
 
-async def _why_not() -> str:
-    runtime = SandboxRuntime()
-    try:
-        return await runtime.probe()
-    finally:
-        await runtime.close()
-
-
-@pytest.fixture(scope="session")
-def sandbox_reason() -> str:
-    """Why the sandbox cannot be used here; "" if it can."""
-    return asyncio.run(_why_not())
-
-
-@pytest.fixture(autouse=True)
-def _not_run_where_impossible(request: pytest.FixtureRequest) -> None:
-    if request.node.get_closest_marker("sandbox"):
-        reason = request.getfixturevalue("sandbox_reason")
-        if reason:
-            pytest.skip(f"no sandbox here: {reason}")
-
-
 class World:
     """A runtime, one Pod, and a place for files."""
 
