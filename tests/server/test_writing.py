@@ -47,7 +47,7 @@ def test_a_new_object_has_an_empty_status_that_nobody_owns() -> None:
 
 def test_create_refuses_a_resource_version() -> None:
     async def test(world: World) -> None:
-        status = await world.fails(400, "POST", CONFIG_MAPS, config_map("a", resourceVersion="5"))
+        status = await world.fails(500, "POST", CONFIG_MAPS, config_map("a", resourceVersion="5"))
         assert status["message"] == "resourceVersion should not be set on objects to be created"
 
     run(test)

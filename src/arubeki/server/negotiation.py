@@ -25,10 +25,15 @@ _BASE_HEADERS = {"Content-Type": JSON, "Cache-Control": "no-cache, private"}
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What was asked for: one of OBJECT, TABLE, METADATA, as JSON or YAML."""
+    """What was asked for: one of OBJECT, TABLE, METADATA, as JSON or YAML.
+
+    `version` is that of meta.k8s.io, `name` the kind asked for where it is not the object's.
+    """
 
     shape: str = OBJECT
     media_type: str = JSON
+    version: str = "v1"
+    name: str = ""
 
 
 _PLAIN = Form()
@@ -53,13 +58,21 @@ def negotiate(accept: str, *, forms: bool = True) -> Form:
         shown_as = parameters.get("as", "")
         if not shown_as:
             return Form(OBJECT, chosen)
-        if not forms or parameters.get("g") != "meta.k8s.io" or parameters.get("v") != "v1":
+        version = parameters.get("v", "")
+        if not forms or parameters.get("g") != "meta.k8s.io" or version not in ("v1", "v1beta1"):
             continue
         if shown_as == "Table":
-            return Form(TABLE, chosen)
+            return Form(TABLE, chosen, version, shown_as)
         if shown_as in ("PartialObjectMetadata", "PartialObjectMetadataList"):
-            return Form(METADATA, chosen)
+            return Form(METADATA, chosen, version, shown_as)
     raise NotAcceptable(f"only the following media types are accepted: {JSON}, {YAML}")
+
+
+def check_number(form: Form, kind: str, *, many: bool) -> None:
+    """Refuse the metadata of one as that of many, and the reverse. Raises: NotAcceptable."""
+    if form.shape == METADATA and form.name.endswith("List") is not many:
+        what = "is a list" if many else "is not a list"
+        raise NotAcceptable(f"you requested {form.name}, but the requested object {what} ({kind})")
 
 
 def _clause(text: str) -> tuple[str, Mapping[str, str]]:

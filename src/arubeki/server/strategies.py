@@ -25,7 +25,7 @@ def built_in(
         ("", "Secret"): kinds.SecretStrategy(),
         ("", "Service"): services,
         ("", "ServiceAccount"): kinds.ServiceAccountStrategy(),
-        ("apps", "Deployment"): WithGeneration(),
+        ("apps", "Deployment"): kinds.DeploymentStrategy(),
         ("apps", "ReplicaSet"): WithGeneration(),
         ("apiextensions.k8s.io", "CustomResourceDefinition"): definitions,
         ("coordination.k8s.io", "Lease"): kinds.LeaseStrategy(),

@@ -78,9 +78,9 @@ def raw_metadata(value: bytes) -> bytes:
     return bytes(_metadata_only(value).metadata)
 
 
-def partial(value: bytes) -> bytes:
+def partial(value: bytes, version: str = "v1") -> bytes:
     """Return an object as a PartialObjectMetadata."""
-    return (
-        b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":%b}'
-        % raw_metadata(value)
+    return b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/%b","metadata":%b}' % (
+        version.encode(),
+        raw_metadata(value),
     )

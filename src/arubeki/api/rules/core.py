@@ -13,6 +13,7 @@ from arubeki.api import names
 from arubeki.api.fields import FieldError
 from arubeki.api.rules import common, containers
 from arubeki.api.rules.common import Faults
+from arubeki.api.syntax import json_fault
 
 DATA_MAX_BYTES = 1024 * 1024
 """All values of a ConfigMap or Secret together."""
@@ -41,7 +42,7 @@ def config_map(obj: dict[str, Any], faults: Faults) -> None:
         common_key(key, f"binaryData[{key}]", faults)
     size = sum(len(value.encode()) for value in data.values()) + _decoded_bytes(binary)
     if size > DATA_MAX_BYTES:
-        faults.append(FieldError.too_long("", DATA_MAX_BYTES))
+        faults.append(FieldError.too_long("[]", DATA_MAX_BYTES))
 
 
 def config_map_change(new: dict[str, Any], old: dict[str, Any], faults: Faults) -> None:
@@ -159,8 +160,9 @@ def _decoded_bytes(values: Mapping[str, str]) -> int:
 def _object_fault(value: str) -> str:
     import base64
 
+    text = base64.b64decode(value)
     try:
-        msgspec.json.decode(base64.b64decode(value), type=dict[str, Any])
+        msgspec.json.decode(text, type=dict[str, Any])
     except (ValueError, RecursionError) as error:
-        return str(error)
+        return json_fault(text) or str(error)
     return ""

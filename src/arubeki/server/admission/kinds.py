@@ -7,8 +7,10 @@ import base64
 from typing import Any
 
 from arubeki.api import names
+from arubeki.api.fields import FieldError
 from arubeki.server import failures
-from arubeki.server.admission.strategy import Object, Strategy, WithGeneration
+from arubeki.server.admission.metadata import finalizer_fault
+from arubeki.server.admission.strategy import Object, Strategy, WithGeneration, keep
 from arubeki.server.resources import Resource
 
 NAME_LABEL = "kubernetes.io/metadata.name"
@@ -18,6 +20,8 @@ IMMORTAL = ("default", "kube-public", "kube-system")
 
 class NamespaceStrategy(Strategy):
     """Namespaces: alive until their finalizer in the spec is taken away."""
+
+    says_grace = False
 
     def name_faults(self, name: str) -> list[str]:
         """A namespace's name is a DNS label."""
@@ -47,6 +51,14 @@ class NamespaceStrategy(Strategy):
             metadata = new["metadata"]
             metadata.setdefault("labels", {})[NAME_LABEL] = metadata.get("name", "")
 
+    def validate(
+        self, resource: Resource, new: Object, old: Object | None, subresource: str
+    ) -> list[FieldError]:
+        """The finalizers of the spec are named as those of the metadata."""
+        del resource, old, subresource
+        given = (new.get("spec") or {}).get("finalizers") or ()
+        return [fault for one in given for fault in finalizer_fault("spec.finalizers", one)]
+
     def check_deletable(self, resource: Resource, obj: Object) -> None:
         """Those that the cluster itself lives in stay."""
         name = obj["metadata"]["name"]
@@ -71,6 +83,15 @@ class NodeStrategy(Strategy):
             super().reset(resource, new, old, subresource)
 
 
+class DeploymentStrategy(WithGeneration):
+    """Deployments: their labels are not a matter of their status."""
+
+    def reset_to_status(self, new: Object, old: Object) -> None:
+        """Give back the labels too."""
+        super().reset_to_status(new, old)
+        keep(new["metadata"], old["metadata"], "labels")
+
+
 class LeaseStrategy(Strategy):
     """Leases: a PUT makes one, but never over somebody else's."""
 
@@ -82,6 +103,19 @@ class EventStrategy(Strategy):
     """Events: a PUT makes one."""
 
     create_on_update = True
+
+    def validate(
+        self, resource: Resource, new: Object, old: Object | None, subresource: str
+    ) -> list[FieldError]:
+        """An Event lies where the object lies that it is about."""
+        del old, subresource
+        path = "regarding" if resource.group else "involvedObject"
+        about = (new.get(path) or {}).get("namespace", "")
+        if new["metadata"].get("namespace", "") != (about or "default"):
+            # Kubernetes shows its internal form, whatever the version.
+            where, why = "involvedObject.namespace", "does not match event.namespace"
+            return [FieldError.invalid(where, about, why)]
+        return []
 
 
 class EndpointsStrategy(Strategy):

@@ -10,7 +10,7 @@ from typing import Any
 from arubeki import clock
 from arubeki.api import names
 from arubeki.api.fields import FieldError
-from arubeki.errors import BadRequest
+from arubeki.errors import ApiError
 
 GENERATED_BASE = 58
 """A generateName is cut to this, so that with its five random characters it is a DNS label."""
@@ -22,7 +22,8 @@ NameRule = Callable[[str], list[str]]
 def prepare_create(metadata: dict[str, Any], *, has_generation: bool) -> None:
     """Set what the server alone sets on a new object."""
     if metadata.get("resourceVersion"):
-        raise BadRequest("resourceVersion should not be set on objects to be created")
+        # No reason and 500, as in Kubernetes, where it is an error that nobody has classified.
+        raise ApiError("resourceVersion should not be set on objects to be created")
     for name in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
         metadata.pop(name, None)
     metadata["uid"] = clock.new_uid()
@@ -143,15 +144,19 @@ def _owner_faults(owners: Any) -> list[FieldError]:
     return faults
 
 
+def finalizer_fault(path: str, finalizer: str) -> list[FieldError]:
+    """Return what is wrong with the name of a finalizer."""
+    wrong = names.qualified_name(finalizer)
+    if not wrong and "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+        wrong = ["name is neither a standard finalizer name nor is it fully qualified"]
+    return [FieldError.invalid(path, finalizer, why) for why in wrong]
+
+
 def _finalizer_faults(finalizers: Any) -> list[FieldError]:
     path = "metadata.finalizers"
     faults = []
     for one in finalizers:
-        wrong = names.qualified_name(one)
-        faults += [FieldError.invalid(path, one, why) for why in wrong]
-        if not wrong and "/" not in one and one not in _STANDARD_FINALIZERS:
-            why = "name is neither a standard finalizer name nor is it fully qualified"
-            faults.append(FieldError.invalid(path, one, why))
+        faults += finalizer_fault(path, one)
     if "orphan" in finalizers and "foregroundDeletion" in finalizers:
         why = "finalizer orphan and foregroundDeletion cannot be both set"
         faults.append(FieldError.invalid(path, finalizers, why))

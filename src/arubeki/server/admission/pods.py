@@ -11,7 +11,7 @@ from typing import Any
 from arubeki import clock
 from arubeki.api import quantity
 from arubeki.server import failures
-from arubeki.server.admission.strategy import Object, Strategy
+from arubeki.server.admission.strategy import Object, Strategy, keep
 from arubeki.server.resources import Resource
 
 TOLERATED_SECONDS = 300
@@ -42,12 +42,14 @@ class PodStrategy(Strategy):
         self, resource: Resource, new: Object, old: Object | None, subresource: str
     ) -> None:
         """Fill in a new Pod's account, priority, tolerations and first status."""
-        del subresource
-        if old is not None:
-            return
         spec = new.get("spec")
         if not isinstance(spec, dict):
             return  # validation will say so
+        if old is not None:
+            if not subresource:
+                _keep_given(spec, old["spec"])
+                _tolerate_unhealthy_nodes(spec, self._tolerated_seconds)
+            return
         account = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
         spec["serviceAccountName"] = spec["serviceAccount"] = account
         self._prioritize(resource, new, spec)
@@ -65,6 +67,11 @@ class PodStrategy(Strategy):
                 }
             ]
         new["status"] = status
+
+    def reset_to_status(self, new: Object, old: Object) -> None:
+        """Give back the owners too: old node agents lost them."""
+        super().reset_to_status(new, old)
+        keep(new["metadata"], old["metadata"], "ownerReferences")
 
     def _prioritize(self, resource: Resource, new: Object, spec: Object) -> None:
         named = spec.get("priorityClassName")
@@ -85,6 +92,13 @@ class PodStrategy(Strategy):
             return 0
         period = asked if asked is not None else spec.get("terminationGracePeriodSeconds", 0)
         return period if period >= 0 else 1
+
+
+def _keep_given(spec: Object, before: Object) -> None:
+    """Take over, into a new spec, what the cluster filled in and a manifest leaves out."""
+    for name in ("preemptionPolicy", "priority", "serviceAccount", "serviceAccountName"):
+        if name in before:
+            spec.setdefault(name, before[name])
 
 
 def _tolerate_unhealthy_nodes(spec: Object, seconds: int) -> None:

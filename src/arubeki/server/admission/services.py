@@ -16,6 +16,7 @@ from arubeki.server.admission.strategy import Object, Strategy, Undo
 from arubeki.server.resources import Resource
 
 NONE = "None"
+_DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
 _WITH_PORTS = ("LoadBalancer", "NodePort")
 _WITH_ADDRESS = ("ClusterIP", "LoadBalancer", "NodePort")
 _NEEDED_BY = {
@@ -68,24 +69,38 @@ class ServiceStrategy(Strategy):
             for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
                 spec.pop(name, None)
             return
-        ip = _address(spec)
-        if ip:
-            spec["clusterIP"], spec["clusterIPs"] = ip, [ip]
-        spec["ipFamilies"] = ["IPv4"]
-        spec["ipFamilyPolicy"] = "SingleStack"
+        _normalize_addresses(spec, (old or {}).get("spec") or {})
+        # Headless without selector: whoever writes the endpoints may write both families'.
+        both = spec.get("clusterIP") == NONE and not spec.get("selector")
+        if not spec.get("ipFamilies"):
+            spec["ipFamilies"] = ["IPv4", "IPv6"] if both else ["IPv4"]
+        if not spec.get("ipFamilyPolicy"):
+            spec["ipFamilyPolicy"] = "RequireDualStack" if both else "SingleStack"
 
     def validate(
         self, resource: Resource, new: Object, old: Object | None, subresource: str
     ) -> list[FieldError]:
-        """An address stays as long as the Service has one."""
+        """There is one family of addresses; what belongs to load balancers is theirs alone."""
         del resource, subresource
-        spec, before = new.get("spec"), (old or {}).get("spec")
-        if not isinstance(spec, dict) or not isinstance(before, dict):
+        spec = new.get("spec")
+        if not isinstance(spec, dict):
             return []
-        ip, was = _address(spec), _address(before)
-        if was and "ExternalName" not in (_type(spec), _type(before)) and ip != was:
-            return [FieldError.invalid("spec.clusterIPs[0]", ip, "may not change once set")]
-        return []
+        faults = []
+        if _type(spec) != "LoadBalancer":
+            if spec.get("loadBalancerClass"):
+                why = "may only be used when `type` is 'LoadBalancer'"
+                faults.append(FieldError.forbidden("spec.loadBalancerClass", why))
+            status = (new.get("status") or {}).get("loadBalancer") or {}
+            before = ((old or {}).get("status") or {}).get("loadBalancer") or {}
+            if status.get("ingress") and status != before:
+                path = "status.loadBalancer.ingress"
+                why = "may only be used when `spec.type` is 'LoadBalancer'"
+                faults.append(FieldError.forbidden(path, why))
+        distribution = spec.get("trafficDistribution")
+        if distribution is not None and distribution not in _DISTRIBUTIONS:
+            path = "spec.trafficDistribution"
+            faults.append(FieldError.not_supported(path, distribution, _DISTRIBUTIONS))
+        return faults + _family_faults(spec)
 
     async def reserve(self, new: Object, old: Object | None, *, dry_run: bool) -> Undo:
         """Take the address and the ports that the Service did not have; all or none."""
@@ -293,6 +308,40 @@ def ports_of(service: Object) -> list[int]:
     if spec.get("healthCheckNodePort"):
         found.append(spec["healthCheckNodePort"])
     return found
+
+
+def _family_faults(spec: Object) -> list[FieldError]:
+    if _type(spec) == "ExternalName" or (
+        spec.get("clusterIP") == NONE and not spec.get("selector")
+    ):
+        return []
+    faults = []
+    policy = spec.get("ipFamilyPolicy")
+    if policy == "RequireDualStack":
+        why = "this cluster is not configured for dual-stack services"
+        faults.append(FieldError.invalid("spec.ipFamilyPolicy", policy, why))
+    for index, family in enumerate(spec.get("ipFamilies") or ()):
+        if family == "IPv6":
+            path = f"spec.ipFamilies[{index}]"
+            faults.append(FieldError.invalid(path, family, "not configured on this cluster"))
+    return faults
+
+
+def _normalize_addresses(spec: Object, before: Object) -> None:
+    """Bring the two spellings of the address together where only one was written.
+
+    Source: kubernetes pkg/registry/core/service/storage/storage.go normalizeClusterIPs.
+    """
+    ip, several = spec.get("clusterIP") or "", spec.get("clusterIPs") or []
+    was, had = before.get("clusterIP") or "", before.get("clusterIPs") or []
+    if ip and not several:
+        spec["clusterIPs"] = [ip]
+    elif was and ip != was and several == had:
+        # Who changes the one means the other.
+        if ip:
+            spec["clusterIPs"] = [ip, *several[1:]]
+        else:
+            spec.pop("clusterIPs", None)
 
 
 def _type(spec: Object) -> str:

@@ -36,6 +36,8 @@ class Strategy:
 
     is_graceful = False
     """Whether a deletion gives somebody (a node) time to end what the object stands for."""
+    says_grace = True
+    """Whether an object that is being deleted says how long that may take, be it not at all."""
     returns_deleted = False
     """Whether DELETE answers the object that is gone, instead of a Status."""
 
@@ -48,16 +50,15 @@ class Strategy:
         if subresource == "status" and old is not None:
             self.reset_to_status(new, old)
         elif resource.has_status:
-            _copy(new, old, "status")
+            keep(new, old, "status")
 
     def reset_to_status(self, new: Object, old: Object) -> None:
-        """Give back all but the status (and harmless metadata)."""
+        """Give back all but the status and metadata."""
         for name in [name for name in new if name not in ("metadata", "status")]:
             del new[name]
         for name, value in old.items():
             if name not in ("metadata", "status"):
                 new[name] = value
-        _copy(new["metadata"], old["metadata"], "ownerReferences")
 
     def is_new_generation(self, resource: Resource, new: Object, old: Object) -> bool:
         """Tell whether what is desired has changed."""
@@ -99,14 +100,15 @@ class Strategy:
         """Give back what a removed object had reserved."""
 
 
-class WithGeneration(Strategy):
-    """A kind whose spec is counted by metadata.generation."""
-
-    has_generation = True
-
-
-def _copy(new: Object, old: Object | None, name: str) -> None:
+def keep(new: Object, old: Object | None, name: str) -> None:
+    """Make a member of `new`, in place, what it is in `old`."""
     if old is not None and name in old:
         new[name] = old[name]
     else:
         new.pop(name, None)
+
+
+class WithGeneration(Strategy):
+    """A kind whose spec is counted by metadata.generation."""
+
+    has_generation = True

@@ -18,7 +18,9 @@ from arubeki.server.admission.strategy import Object, Strategy
 from arubeki.server.custom import validation
 from arubeki.server.custom.definitions import condition, is_established, stored_version
 from arubeki.server.resources import Resource
+from arubeki.server.wire import encode_json
 
+_INT32_MAX = (1 << 31) - 1
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 """The finalizer of a definition: its objects go first."""
 
@@ -37,10 +39,60 @@ class CustomStrategy(Strategy):
     def reset_to_status(self, new: Object, old: Object) -> None:
         """Only the status, and who owns it, is written through `status`."""
         super().reset_to_status(new, old)
-        metadata = dict(old["metadata"])
-        if "managedFields" in new["metadata"]:
-            metadata["managedFields"] = new["metadata"]["managedFields"]
-        new["metadata"] = metadata
+        _reset_metadata(new, old)
+
+    def validate(
+        self, resource: Resource, new: Object, old: Object | None, subresource: str
+    ) -> list[FieldError]:
+        """What `scale` shows is a number of things."""
+        del old, subresource
+        paths = resource.custom.scale if resource.custom is not None else None
+        return _replicas_faults(new, paths.replicas) if paths is not None else []
+
+
+def _replicas_faults(obj: Object, path: str) -> list[FieldError]:
+    """Source: apiextensions-apiserver pkg/registry/customresource/validator.go ValidateScaleSpec."""
+    found: Any = obj
+    *above, last = path.strip(".").split(".")
+    for name in above:
+        found = found.get(name, {})
+        if not isinstance(found, dict):
+            why = f"is of the type {_go_type(found)}, expected map[string]interface{{}}"
+            return [_inaccessible(path, found, why)]
+    count = found.get(last)
+    if count is None:
+        return []
+    if not isinstance(count, int) or isinstance(count, bool):
+        return [_inaccessible(path, count, f"is of the type {_go_type(count)}, expected int64")]
+    if count < 0:
+        return [FieldError.invalid(path, count, "should be a non-negative integer")]
+    if count > _INT32_MAX:
+        why = f"should be less than or equal to {_INT32_MAX}"
+        return [FieldError.invalid(path, count, why)]
+    return []
+
+
+def _inaccessible(path: str, value: Any, why: str) -> FieldError:
+    shown = value if isinstance(value, str) else encode_json(value).decode()
+    return FieldError.invalid(path, 0, f"{path} accessor error: {shown} {why}")
+
+
+def _go_type(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, list):
+        return "[]interface {}"
+    if isinstance(value, dict):
+        return "map[string]interface {}"
+    return {str: "string", float: "float64", int: "int64"}.get(type(value), "<nil>")
+
+
+def _reset_metadata(new: Object, old: Object) -> None:
+    """Source: apimachinery pkg/apis/meta/v1/meta.go ResetObjectMetaForStatus."""
+    metadata = dict(old["metadata"])
+    if "managedFields" in new["metadata"]:
+        metadata["managedFields"] = new["metadata"]["managedFields"]
+    new["metadata"] = metadata
 
 
 def _without(obj: Object, names: tuple[str, ...]) -> Object:
@@ -59,6 +111,11 @@ class DefinitionStrategy(Strategy):
 
     def __init__(self, taken: Taken) -> None:
         self._taken = taken
+
+    def reset_to_status(self, new: Object, old: Object) -> None:
+        """Only the status, and who owns it, is written through `status`."""
+        super().reset_to_status(new, old)
+        _reset_metadata(new, old)
 
     async def admit(
         self, resource: Resource, new: Object, old: Object | None, subresource: str

@@ -162,7 +162,7 @@ def _log_query(call: Call) -> dict[str, str]:
         query["sinceTime"] = since
         if "sinceSeconds" in query:
             why = "at most one of `sinceTime` or `sinceSeconds` may be specified"
-            faults.append(FieldError.forbidden("", why))
+            faults.append(FieldError.forbidden("[]", why))
     stream = call.parameter("stream")
     if stream:
         supported = ("All", "Stderr", "Stdout")

@@ -187,9 +187,7 @@ _EVENT = Columns(
 
 CORE: dict[tuple[str, str], Columns] = {
     ("", "Namespace"): Columns((NAME, Column("Status", "Active or Terminating."), AGE), _namespace),
-    ("", "ConfigMap"): Columns(
-        (NAME, Column("Data", "Number of entries.", type="integer"), AGE), _config_map
-    ),
+    ("", "ConfigMap"): Columns((NAME, Column("Data", "Number of entries."), AGE), _config_map),
     ("", "Secret"): Columns(
         (NAME, _TYPE, Column("Data", "Number of entries.", type="integer"), AGE), _secret
     ),

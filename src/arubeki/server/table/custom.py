@@ -26,7 +26,8 @@ def of_definition(columns: Sequence[Mapping[str, Any]]) -> Columns:
         heads.append(
             Column(
                 one["name"],
-                one.get("description") or f"The value at {one['jsonPath']}.",
+                one.get("description")
+                or f"Custom resource definition column (in JSONPath format): {one['jsonPath']}",
                 type=one["type"],
                 format=one.get("format") or "",
                 priority=int(one.get("priority") or 0),

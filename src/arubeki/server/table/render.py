@@ -57,7 +57,9 @@ def _row(
     row: dict[str, Any] = {"cells": columns.row(obj, now)}
     if include == "Object":
         row["object"] = obj
-    elif include != "None":
+    elif include == "None":
+        row["object"] = None
+    else:
         row["object"] = {
             "kind": "PartialObjectMetadata",
             "apiVersion": api_version,

@@ -26,6 +26,7 @@ from arubeki.server.verbs.options import (
     selection_of,
     whole_number,
 )
+from arubeki.server.verbs.read import list_metadata, read_page
 from arubeki.server.verbs.respond import respond, served
 from arubeki.server.verbs.write import UPDATE_TRIES, current, remove, stored
 from arubeki.storage.base import Entry
@@ -258,7 +259,8 @@ def begin_deletion(strategy: Strategy, obj: Object, options: DeleteOptions) -> b
             metadata["generation"] += 1
         seconds = grace if graceful else 0
         metadata["deletionTimestamp"] = clock.timestamp(clock.now() + seconds)
-        metadata["deletionGracePeriodSeconds"] = seconds
+        if strategy.says_grace:
+            metadata["deletionGracePeriodSeconds"] = seconds
     return True
 
 
@@ -330,14 +332,12 @@ async def delete_collection(call: Call) -> Response:
     check_list_options(call, watch=False)
     options = delete_options(call)
     selection = selection_of(call)
-    resource, storage = call.resource, call.core.storage
-    part = await storage.range(resource.key_prefix(call.namespace))
+    resource = call.resource
+    page = await read_page(call, selection)
     deleted = []
-    for index, entry in enumerate(part.entries):
+    for index, entry in enumerate(page.entries):
         if index % 100 == 99:
             await asyncio.sleep(0)
-        if not selection.matches(resource.projection.of(entry)):
-            continue
         place = entry.key.removeprefix(resource.prefix)
         namespace, _, name = place.rpartition("/")
         one = replace(call, namespace=namespace, name=name)
@@ -350,7 +350,7 @@ async def delete_collection(call: Call) -> Response:
         {
             "kind": resource.list_kind,
             "apiVersion": resource.api_version,
-            "metadata": {"resourceVersion": str(part.revision)},
+            "metadata": list_metadata(page),
         }
     )
     body = head[:-1] + b',"items":[' + b",".join(deleted) + b"]}"

@@ -26,6 +26,7 @@ from arubeki.server.negotiation import (
     TABLE,
     Form,
     answer_json,
+    check_number,
     is_pretty,
     negotiate,
 )
@@ -77,22 +78,29 @@ async def list_objects(call: Call) -> Response:
     """Answer a collection, or a page of it."""
     form = negotiate(call.header("accept"))
     check_list_options(call, watch=False)
-    page = await _page(call, selection_of(call))
+    check_number(form, call.resource.list_kind, many=True)
+    page = await read_page(call, selection_of(call))
+    metadata = list_metadata(page)
+    if form.shape == TABLE:
+        values = [entry.value for entry in page.entries]
+        return _answer(call, form, await respond.table_parts(call, values, metadata, form.version))
+    kind, api_version = call.resource.list_kind, call.resource.api_version
+    if form.shape == METADATA:
+        kind, api_version = "PartialObjectMetadataList", f"meta.k8s.io/{form.version}"
+    head = wire.encode_json({"kind": kind, "apiVersion": api_version, "metadata": metadata})
+    parts = await _parts(call, page.entries, form)
+    body = [head[:-1] + b',"items":[', *parts, b"]}\n"]
+    return _answer(call, form, body)
+
+
+def list_metadata(page: Page) -> dict[str, object]:
+    """Return a page's ListMeta."""
     metadata: dict[str, object] = {"resourceVersion": str(page.revision)}
     if page.token:
         metadata["continue"] = page.token
     if page.remaining is not None:
         metadata["remainingItemCount"] = page.remaining
-    if form.shape == TABLE:
-        values = [entry.value for entry in page.entries]
-        return _answer(call, form, await respond.table_parts(call, values, metadata))
-    kind, api_version = call.resource.list_kind, call.resource.api_version
-    if form.shape == METADATA:
-        kind, api_version = "PartialObjectMetadataList", "meta.k8s.io/v1"
-    head = wire.encode_json({"kind": kind, "apiVersion": api_version, "metadata": metadata})
-    parts = await _parts(call, page.entries, metadata_only=form.shape == METADATA)
-    body = [head[:-1] + b',"items":[', *parts, b"]}\n"]
-    return _answer(call, form, body)
+    return metadata
 
 
 def _answer(call: Call, form: Form, body: Sequence[bytes]) -> Response:
@@ -104,16 +112,16 @@ def _answer(call: Call, form: Form, body: Sequence[bytes]) -> Response:
     return response
 
 
-async def _parts(call: Call, entries: Sequence[Entry], *, metadata_only: bool) -> list[bytes]:
+async def _parts(call: Call, entries: Sequence[Entry], form: Form) -> list[bytes]:
     """Return the items' bytes with commas between, as parts that nobody joins."""
-    converter = call.resource.converter
+    converter, metadata_only = call.resource.converter, form.shape == METADATA
     if not metadata_only and converter is None:
         values = [entry.value for entry in entries]
     else:
         values = []
         async for entry in _in_turns(entries):
             value = respond.served(call, entry.value)
-            values.append(wire.partial(value) if metadata_only else value)
+            values.append(wire.partial(value, form.version) if metadata_only else value)
     return list(_comma_separated(values))
 
 
@@ -131,7 +139,8 @@ async def _in_turns(entries: Sequence[Entry]) -> AsyncIterator[Entry]:
         yield entry
 
 
-async def _page(call: Call, selection: Selection) -> Page:
+async def read_page(call: Call, selection: Selection) -> Page:
+    """Return what the options of a list ask for. Raises: BadRequest, Expired, Timeout."""
     limit = max(whole_number(call, "limit") or 0, 0)  # less than none is no limit
     token, text = call.parameter("continue"), call.parameter("resourceVersion")
     prefix = call.resource.key_prefix(call.namespace)

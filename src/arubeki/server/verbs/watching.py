@@ -19,6 +19,7 @@ from arubeki.server.verbs.options import (
     wait_for,
     whole_number,
 )
+from arubeki.server.verbs.respond import included
 from arubeki.server.watch.feed import Feed, Plan
 from arubeki.server.watch.hub import Filter
 from arubeki.server.watch.views import View
@@ -34,11 +35,11 @@ async def watch(call: Call) -> Stream:
     selection = selection_of(call)
     resource, hubs = call.resource, call.core.hubs
     filter = _filter(call, selection)
-    include = call.parameter("includeObject")
+    include = included(call)
     plan = Plan(
-        view=View(resource, form.shape, include),
+        view=View(resource, form.shape, include, form.version),
         filter=filter,
-        key=(resource, form.shape, include, filter.prefix, selection_key(call)),
+        key=(resource, form.shape, form.version, include, filter.prefix, selection_key(call)),
         after=0,
         bookmarks=call.flag("allowWatchBookmarks"),
         timeout_seconds=_timeout(call),

@@ -21,12 +21,15 @@ Event = tuple[bytes, bytes]
 class View:
     """Encodes events of one resource and version in one shape."""
 
-    __slots__ = ("include", "resource", "shape")
+    __slots__ = ("include", "resource", "shape", "version")
 
-    def __init__(self, resource: Resource, shape: str, include: str = "") -> None:
+    def __init__(
+        self, resource: Resource, shape: str, include: str = "", version: str = "v1"
+    ) -> None:
         self.resource = resource
         self.shape = shape
         self.include = include
+        self.version = version
 
     def events(self, events: Sequence[Event], *, headers: bool) -> bytes:
         """Return events as lines. `headers` says whether a Table names its columns yet."""
@@ -47,7 +50,7 @@ class View:
             metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
         kind, api_version = self.resource.kind, self.resource.api_version
         if self.shape == METADATA:
-            kind, api_version = "PartialObjectMetadata", "meta.k8s.io/v1"
+            kind, api_version = "PartialObjectMetadata", f"meta.k8s.io/{self.version}"
         bookmark: dict[str, object] = {
             "kind": kind,
             "apiVersion": api_version,
@@ -58,11 +61,15 @@ class View:
                 "cells": [],
                 "object": {
                     "kind": "PartialObjectMetadata",
-                    "apiVersion": "meta.k8s.io/v1",
+                    "apiVersion": f"meta.k8s.io/{self.version}",
                     "metadata": metadata,
                 },
             }
-            bookmark |= {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "rows": [row]}
+            bookmark |= {
+                "kind": "Table",
+                "apiVersion": f"meta.k8s.io/{self.version}",
+                "rows": [row],
+            }
         return wire.encode_json({"type": "BOOKMARK", "object": bookmark}) + b"\n"
 
     def _object(self, value: bytes, *, headers: bool) -> bytes:
@@ -70,14 +77,16 @@ class View:
         if converter is not None:
             value = converter.served_bytes(value)
         if self.shape == METADATA:
-            return wire.partial(value)
+            return wire.partial(value, self.version)
         if self.shape == TABLE:
             from arubeki.server import table
 
             include = self.include or "Metadata"
             rows = [wire.decode(value)]
             return wire.encode_json(
-                table.render(self.resource, rows, include=include, heads=headers)
+                table.render(
+                    self.resource, rows, include=include, heads=headers, version=self.version
+                )
             )
         return value
 
