@@ -204,6 +204,35 @@ def test_recreate_waits_until_the_old_pods_are_gone():
     worked(scenario)
 
 
+def test_it_is_available_while_no_more_are_missing_than_may():
+    async def scenario(world, manager):
+        await world.client.create(play.deployment(replicas=4, surge=0, unavailable=1))
+        await manager.settle()
+        found = [one.name for one in await pods(world)]
+        for count, expected in ((2, "False"), (3, "True"), (4, "True")):
+            ready = found[:count]
+            await play.play(world, ready=lambda one, ready=ready: one.name in ready)
+            await manager.settle()
+            assert (await condition(world, "Available")).status == expected
+
+    worked(scenario)
+
+
+def test_a_change_of_the_number_alone_is_no_rollout():
+    async def scenario(world, manager):
+        await world.client.create(play.deployment(replicas=1, progressDeadlineSeconds=30))
+        await play.roll(world, manager.settle)
+        before = await condition(world, "Progressing")
+        await change(world, {"spec": {"replicas": 3}})
+        await manager.settle()
+        await asyncio.sleep(100)
+        await manager.settle()
+        assert (await get(world)).status.unavailableReplicas == 2
+        assert await condition(world, "Progressing") == before
+
+    worked(scenario)
+
+
 # Revisions.
 
 

@@ -1,8 +1,8 @@
 """Objects for tests of controllers, and what nodes would do with Pods, played by hand.
 
-    await world.client.create(deployment(replicas=3))
-    await settle()
-    await play(world)            # every Pod is placed and runs, those being deleted are gone
+await world.client.create(deployment(replicas=3))
+await settle()
+await play(world)            # every Pod is placed and runs, those being deleted are gone
 """
 
 from arubeki import clock
@@ -159,7 +159,12 @@ async def bind(world, one, where):
 async def say(world, one, **status):
     """Write something into a Pod's status."""
     return await world.client.patch(
-        core.Pod, one.name, one.namespace, {"status": status}, type="strategic", subresource="status"
+        core.Pod,
+        one.name,
+        one.namespace,
+        {"status": status},
+        type="strategic",
+        subresource="status",
     )
 
 

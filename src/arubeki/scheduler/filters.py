@@ -7,19 +7,34 @@ Beside the ring. Source: kubernetes pkg/scheduler/framework/plugins.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from arubeki.kinds import core_v1 as core
+from arubeki.scheduler import relations
 from arubeki.scheduler.nodes import PODS, NodeInfo, PodInfo
 
 Filter = Callable[[PodInfo, NodeInfo], str]
 
 
-def feasible(pod: PodInfo, nodes: Iterable[NodeInfo]) -> tuple[list[NodeInfo], Counter[str]]:
-    """Return the nodes that can take `pod`, and how many others fail for which reason."""
+def feasible(
+    pod: PodInfo,
+    nodes: Collection[NodeInfo],
+    namespaces: Mapping[str, Mapping[str, str]] | None = None,
+) -> tuple[list[NodeInfo], Counter[str]]:
+    """Return the nodes that can take `pod`, and how many others fail for which reason.
+
+    `namespaces` are labels by name, for terms that choose Pods by their namespaces' labels.
+    """
     good, reasons = [], Counter[str]()
+    related = relations.rules(
+        pod,
+        nodes,
+        namespaces or {},
+        is_selected=lambda pod, info: not _selected(pod, info),
+        is_tolerated=lambda pod, info: not _tainted(pod, info),
+    )
     for info in nodes:
-        found = _reasons(pod, info)
+        found = _reasons(pod, info) or [text for rule in related if (text := rule(info))][:1]
         if found:
             reasons.update(found)
         else:

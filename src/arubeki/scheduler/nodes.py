@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from arubeki.api import quantity
 from arubeki.kinds import core_v1 as core
+from arubeki.scheduler.terms import anti_affinity_terms
 
 CPU = "cpu"
 PODS = "pods"
@@ -32,13 +33,14 @@ class Amounts(dict[str, int]):
 class PodInfo:
     """A Pod and what is asked of it again and again, worked out once."""
 
-    __slots__ = ("owner_uid", "pod", "ports", "requests", "scored")
+    __slots__ = ("anti_affinity", "owner_uid", "pod", "ports", "requests", "scored")
 
     def __init__(self, pod: core.Pod) -> None:
         owner = pod.controller
         self.pod = pod
         self.owner_uid = owner.uid if owner else ""
         self.ports = tuple(host_ports(pod))
+        self.anti_affinity = anti_affinity_terms(pod)
         self.requests = requests(pod)
         self.scored = requests(pod, DEFAULT_REQUESTS)
 
@@ -46,10 +48,14 @@ class PodInfo:
 class NodeInfo:
     """A node and the Pods on it."""
 
-    __slots__ = ("allocatable", "node", "owners", "pods", "ports", "requested", "scored")
+    __slots__ = (
+        "allocatable", "guarded", "node", "owners", "pods", "ports", "requested", "scored",
+    )  # fmt: skip
 
     def __init__(self, node: core.Node) -> None:
         self.pods: dict[str, PodInfo] = {}
+        self.guarded: dict[str, PodInfo] = {}
+        """Those of the Pods that do not want certain others near."""
         self.requested = Amounts()
         self.scored = Amounts()
         self.ports = Counter[tuple[str, int, str]]()
@@ -70,11 +76,14 @@ class NodeInfo:
         """Count a Pod that is, or will be, on this node; once, whatever number of times it is told."""
         self.remove(info.pod.uid)
         self.pods[info.pod.uid] = info
+        if info.anti_affinity:
+            self.guarded[info.pod.uid] = info
         self._count(info, 1)
 
     def remove(self, uid: str) -> None:
         """Count a Pod no more."""
         info = self.pods.pop(uid, None)
+        self.guarded.pop(uid, None)
         if info is not None:
             self._count(info, -1)
 

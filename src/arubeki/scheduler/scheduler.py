@@ -8,7 +8,7 @@ Beside the ring, as a controller: [informer > workqueue > **reconcile** > client
 Source: kubernetes pkg/scheduler/schedule_one.go.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from arubeki import clock
@@ -21,7 +21,7 @@ from arubeki.runtime.change import Change
 from arubeki.runtime.controller import Controller
 from arubeki.runtime.results import Again
 from arubeki.runtime.session import Session
-from arubeki.scheduler import filters, scores
+from arubeki.scheduler import filters, relations, scores
 from arubeki.scheduler.nodes import NodeInfo, PodInfo
 
 NAME = "default-scheduler"
@@ -45,30 +45,38 @@ class Scheduler:
         self.nodes: dict[str, NodeInfo] = {}
         self._where: dict[str, str] = {}
         self._homeless: dict[str, dict[str, PodInfo]] = {}
+        self._namespaces: dict[str, Mapping[str, str]] = {}
         self._waiting: set[Key] = set()
+        self._related: set[Key] = set()
         # Decisions do not overlap, since nothing is waited for between looking at the nodes and
         # counting the Pod to one of them; bindings, which are requests, do.
         found = Controller[Key]("default-scheduler", self.reconcile, workers=BINDINGS)
         found.observe(core.Node, self._node_changed)
         found.observe(core.Pod, self._pod_changed)
+        found.observe(core.Namespace, self._namespace_changed)
         found.watch(core.Pod, predicates=(_is_pending,))
         found.watch(core.Pod, self._all_waiting, predicates=(_makes_room,))
+        found.watch(core.Pod, self._all_related, predicates=(_is_another_neighbour,))
         found.watch(core.Node, self._all_waiting, predicates=(_is_another_node,))
+        found.watch(core.Namespace, self._all_related, predicates=(_is_another_namespace,))
         self.controller = found
 
     async def reconcile(self, key: Key, session: Session) -> Again | None:
         """Bind a Pod to the best node, or say why there is none."""
         pod = await session.get(core.Pod, key.name, key.namespace)
         self._waiting.discard(key)
+        self._related.discard(key)
         if pod is None or pod.spec.nodeName or pod.deleting or pods.is_terminal(pod):
             session.forget()
             return None
         if (pod.spec.schedulerName or NAME) != NAME or pod.spec.schedulingGates:
             return None
         info = PodInfo(pod)
-        good, reasons = filters.feasible(info, self.nodes.values())
+        good, reasons = filters.feasible(info, self.nodes.values(), self._namespaces)
         if not good:
             self._waiting.add(key)
+            if relations.has_relations(pod):
+                self._related.add(key)
             await self._explain(pod, filters.explanation(len(self.nodes), reasons), session)
             return None
         node = scores.best(info, good)
@@ -140,9 +148,17 @@ class Scheduler:
             return
         if pods.is_terminal(new):
             self._forget(new.uid)
-        elif new.spec.nodeName and self._where.get(new.uid) != new.spec.nodeName:
+        elif new.spec.nodeName and (
+            self._where.get(new.uid) != new.spec.nodeName or _is_relabelled(old, new)
+        ):
             self._count(PodInfo(new), new.spec.nodeName)
         # One without a node may be on its way to one, and counts there already.
+
+    def _namespace_changed(self, change: Change[core.Namespace]) -> None:
+        if change.new is None:
+            self._namespaces.pop(change.key.name, None)
+        else:
+            self._namespaces[change.key.name] = change.new.labels
 
     def _count(self, info: PodInfo, name: str) -> None:
         uid = info.pod.uid
@@ -169,6 +185,9 @@ class Scheduler:
     def _all_waiting(self, _: Any) -> Iterable[Key]:
         return tuple(self._waiting)
 
+    def _all_related(self, _: Any) -> Iterable[Key]:
+        return tuple(self._related)
+
 
 def _binding(pod: core.Pod, node: str) -> dict[str, Any]:
     return {
@@ -192,6 +211,25 @@ def _makes_room(change: Change[Any]) -> bool:
     if old is None or not old.spec.nodeName:
         return False
     return new is None or (pods.is_terminal(new) and not pods.is_terminal(old))
+
+
+def _is_another_neighbour(change: Change[Any]) -> bool:
+    """Whether a placed Pod is another to those who want it near or far."""
+    old, new = change.old, change.new
+    if new is None or not new.spec.nodeName:
+        return False
+    return old is None or bool(old.spec.nodeName != new.spec.nodeName) or _is_relabelled(old, new)
+
+
+def _is_relabelled(old: core.Pod | None, new: core.Pod) -> bool:
+    """Whether a Pod is to be counted anew: it has other labels, or is leaving."""
+    return old is not None and (old.labels != new.labels or old.deleting != new.deleting)
+
+
+def _is_another_namespace(change: Change[Any]) -> bool:
+    """Whether terms may choose other namespaces than before."""
+    old, new = change.old, change.new
+    return new is not None and (old is None or bool(old.labels != new.labels))
 
 
 def _is_another_node(change: Change[Any]) -> bool:
