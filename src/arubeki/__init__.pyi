@@ -25,4 +25,5 @@ from arubeki.runtime.manager import Manager as Manager
 from arubeki.runtime.results import Again as Again
 from arubeki.runtime.results import Request as Request
 
+__all__: list[str]
 __version__: str

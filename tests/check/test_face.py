@@ -8,16 +8,18 @@ from pathlib import Path
 
 import arubeki
 
+HOMES = vars(arubeki)["_HOMES"]
 
-def test_every_name_is_there_where_the_face_says():
+
+def test_every_name_is_there_where_the_face_says() -> None:
     for name in arubeki.__all__:
         found = getattr(arubeki, name)
-        assert found is getattr(importlib.import_module(arubeki._HOMES[name]), name)
+        assert found is getattr(importlib.import_module(HOMES[name]), name)
         assert found.__doc__, name
-    assert list(arubeki.__all__) == sorted(arubeki._HOMES)
+    assert list(arubeki.__all__) == sorted(HOMES)
 
 
-def test_type_checkers_see_the_same_names():
+def test_type_checkers_see_the_same_names() -> None:
     stub = Path(arubeki.__file__).with_suffix(".pyi").read_text()
     imported = {
         alias.asname: node.module
@@ -25,10 +27,10 @@ def test_type_checkers_see_the_same_names():
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    assert imported == arubeki._HOMES
+    assert imported == HOMES
 
 
-def test_the_import_alone_loads_nothing():
+def test_the_import_alone_loads_nothing() -> None:
     code = "import sys, arubeki; print([one for one in sys.modules if one.startswith('arubeki.')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

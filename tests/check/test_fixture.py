@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -137,3 +138,38 @@ def test_the_kinds_of_an_app_come_typed_by_word(cluster: LocalCluster) -> None:
     cluster.settle()
     assert cluster.get("wish/a").status.found
     assert isinstance(cluster.list("hints")[0], Hint)
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (lambda cluster: cluster.apply("nonsense"), "this is no object: 'nonsense'\nhelp: give"),
+        (lambda cluster: cluster.apply({"metadata": {"name": "a"}}), "this is no object: {'meta"),
+        (lambda cluster: cluster.apply("missing.yaml"), "there is no file missing.yaml in /"),
+        (lambda cluster: LocalCluster(rntime="x"), "a cluster has no option rntime\nhelp: it has"),
+        (lambda cluster: LocalCluster().get("pod/x"), "used outside its `with` block"),
+    ],
+)
+def test_a_mistake_is_told_with_what_to_write(
+    cluster: LocalCluster, act: Callable[[LocalCluster], Any], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        act(cluster)
+
+
+def test_what_never_comes_true_is_told_with_what_fails(cluster: LocalCluster) -> None:
+    app = App("maps")
+    maps = app.controller(core.ConfigMap)
+
+    @maps.reconcile
+    async def reconcile(one: core.ConfigMap, ctx: Context[core.ConfigMap]) -> None:
+        raise ValueError("always")
+
+    cluster.run(app)
+    cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}})
+    with pytest.raises(TimeoutError, match=r"1 failing \(default/a: ValueError: always\)"):
+        cluster.settle(5)
+    with pytest.raises(
+        TimeoutError, match=r"did not come true in 2 s; still at work: maps: .*always"
+    ):
+        cluster.wait(lambda: False, 2)

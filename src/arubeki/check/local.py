@@ -9,6 +9,7 @@ Beside the ring: for tests.
 
 import asyncio
 import builtins
+import dataclasses
 import importlib
 import tempfile
 import threading
@@ -26,6 +27,7 @@ from arubeki.errors import ConfigError, NotFound
 from arubeki.kinds.base import Dynamic, Object, to_dict
 from arubeki.runtime.app import App
 from arubeki.runtime.install import install, kinds_of
+from arubeki.runtime.manager import Manager
 from arubeki.runtime.shape import kind_of
 
 T = TypeVar("T")
@@ -53,6 +55,11 @@ class LocalCluster:
         run). `serve`: open a port, for clients of any kind. Time is virtual with neither.
         Raises: ConfigError for options that cannot be.
         """
+        known = [one.name for one in dataclasses.fields(Options)]
+        if unknown := [one for one in options if one not in known]:
+            raise ConfigError(
+                f"a cluster has no option {', '.join(unknown)}\nhelp: it has {', '.join(known)}"
+            )
         options.setdefault("port", 0)
         self.cluster = Cluster(Options(nodes=nodes, runtime=runtime, serve=serve, **options))
         self._is_virtual = not serve and runtime == "fake"
@@ -60,6 +67,7 @@ class LocalCluster:
         self._thread: threading.Thread | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._classes: dict[Kind, Any] = {}
+        self._managers: list[Manager] = []
 
     def __enter__(self) -> Self:
         if self._is_virtual:
@@ -108,12 +116,16 @@ class LocalCluster:
             await install(self.client, apps)
             for app in apps:
                 manager = await self.cluster.run(app)
+                self._managers.append(manager)
                 await manager.wait_synced()
 
         self._call(start())
 
     def apply(self, what: Any, *, namespace: str = DEFAULT_NAMESPACE) -> None:
-        """Apply objects: a manifest's path or text, a dict, a typed object, or several of these."""
+        """Apply objects: a manifest's path or text, a dict, a typed object, or several of these.
+
+        Raises: Invalid and any other ApiError; ConfigError for what is no object.
+        """
         self._call(self._apply(what, namespace))
 
     def get(self, what: Any, name: str = "", namespace: str = DEFAULT_NAMESPACE) -> Any:
@@ -171,12 +183,18 @@ class LocalCluster:
         self._call(asyncio.sleep(seconds))
 
     def wait(self, holds: Callable[[], bool], timeout_seconds: float = 30.0) -> None:
-        """Let time pass until something holds. Raises: TimeoutError."""
+        """Let time pass until something holds.
+
+        Raises: TimeoutError that says who is still at work, after `timeout_seconds` of the cluster's
+        time.
+        """
         loop = self._loop()
         until = loop.time() + timeout_seconds
         while not holds():
             if loop.time() > until:
-                raise TimeoutError(f"it did not come true in {timeout_seconds:g} s")
+                busy = "; ".join(filter(None, (one.busy() for one in self._managers)))
+                text = f"it did not come true in {timeout_seconds:g} s"
+                raise TimeoutError(f"{text}; still at work: {busy}" if busy else text)
             self.advance(0.05)
 
     def call(self, function: Callable[[Client], Awaitable[T]]) -> T:
@@ -227,7 +245,11 @@ class LocalCluster:
         return self._runner.get_loop()
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
-        loop = self._loop()
+        try:
+            loop = self._loop()
+        except ConfigError:
+            work.close()
+            raise
         if self._thread is None:
             assert self._runner is not None
             return self._runner.run(work)
@@ -241,7 +263,14 @@ class LocalCluster:
 
     async def _apply(self, what: Any, namespace: str) -> None:
         for obj in _objects(what):
-            plain = to_dict(obj) if isinstance(obj, Object) else dict(obj)
+            plain = to_dict(obj) if isinstance(obj, Object) else obj
+            if not isinstance(plain, Mapping) or not {"apiVersion", "kind"} <= plain.keys():
+                raise ConfigError(
+                    f"this is no object: {_shown(plain)}\n"
+                    "help: give a manifest's path or text, a dict with apiVersion and kind, "
+                    "or a typed object"
+                )
+            plain = {"metadata": {}, **plain}
             kind = await self.client.kind_of(plain["apiVersion"], plain["kind"])
             if kind.namespaced:
                 plain["metadata"] = {"namespace": namespace, **plain["metadata"]}
@@ -294,6 +323,11 @@ def class_of(kind: Kind) -> Any:
     return found if found.KIND.group == kind.group else Dynamic.of(kind)
 
 
+def _shown(what: Any) -> str:
+    text = repr(what)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 def _objects(what: Any) -> list[Any]:
     if isinstance(what, Object | Mapping):
         return [what]
@@ -302,6 +336,8 @@ def _objects(what: Any) -> list[Any]:
     if isinstance(what, str):
         text = what
         if "\n" not in what and what.endswith((".yaml", ".yml", ".json")):
+            if not Path(what).is_file():
+                raise ConfigError(f"there is no file {what} in {Path.cwd()}")
             text = Path(what).read_text(encoding="utf-8")
         return documents.load_all(text)
     return [obj for one in what for obj in _objects(one)]

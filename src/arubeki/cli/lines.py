@@ -3,7 +3,8 @@
 Outside the ring.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Collection
 
 from arubeki import clock
 from arubeki.runtime.trace import Record
@@ -29,8 +30,11 @@ def describe(record: Record) -> str:
         ]
         if objects:
             parts.append(f"{past} {', '.join(dict.fromkeys(objects))}")
+    if record.result == "gone":
+        parts.append("gone")
     if record.result in ("error", "terminal"):
-        parts.append(f"failed: {record.error}")
+        when = f"again in {record.after_seconds:g} s" if record.after_seconds else "not again"
+        parts.append(f"failed, {when}: {record.error}")
     return "; ".join(parts) or "nothing to do"
 
 
@@ -58,6 +62,31 @@ def printer(*, quiet: bool = True) -> Callable[[Record], None]:
         print(line(record), flush=True)
 
     return show
+
+
+def log_to_terminal(controllers: Collection[str]) -> None:
+    """Let the log be seen: warnings of anyone, and what runs of these controllers say.
+
+    That a run failed is a line of `printer`; of the log only its traceback is shown. A program that
+    sets up logging itself is left alone.
+    """
+    root = logging.getLogger()
+    if root.handlers:
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    handler.addFilter(lambda record: _is_shown(record, controllers))
+    root.addHandler(handler)
+    if root.level in (logging.NOTSET, logging.WARNING):
+        root.setLevel(logging.INFO)
+
+
+def _is_shown(record: logging.LogRecord, controllers: Collection[str]) -> bool:
+    is_own = getattr(record, "controller", None) in controllers
+    if is_own and getattr(record, "ends_run", False):
+        return bool(record.exc_info)
+    is_users = not record.name.startswith("arubeki")
+    return is_own or is_users or record.levelno >= logging.WARNING
 
 
 def _short(cause: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from arubeki.cli.lines import printer
+from arubeki.cli.lines import log_to_terminal, printer
 from arubeki.cli.up import Stop, ready_block, run_loop, serving
 from arubeki.client import config
 from arubeki.client.client import Client
@@ -41,6 +41,7 @@ async def _run(options: Any, apps: list[App]) -> int:
         trace = Trace()
         trace.subscribe(printer())
         async with Manager(client, apps, trace=trace, grace_seconds=GRACE_SECONDS) as manager:
+            log_to_terminal({one.name for one in manager.controllers})
             names = ", ".join(one.name for one in manager.controllers)
             print(f"running {names}; Ctrl-C ends it", flush=True)
             await stop.wait()

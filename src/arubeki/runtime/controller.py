@@ -159,7 +159,7 @@ class Controller(Generic[K]):
         self._removers: list[Callable[[], None]] = []
         self._env: Environment | None = None
         self._trace = Trace(1)
-        self._failures = Failures()
+        self.failures = Failures()
         self._count = 0
 
     # Declaring.
@@ -375,10 +375,12 @@ class Controller(Generic[K]):
             result = await self._timed(key, session)
         except Terminal as refusal:
             queue.forget(key)
-            self._failures.forget(key)
+            self.failures.forget(key)
             self.errors += 1
             record.result, record.error = "terminal", line(refusal)
-            session.log.error("not tried again until something changes: %s", refusal)
+            session.log.error(
+                "not tried again until something changes: %s", refusal, extra={"ends_run": True}
+            )
             return
         except (Exception, asyncio.CancelledError) as failure:
             task = asyncio.current_task()
@@ -388,7 +390,7 @@ class Controller(Generic[K]):
             is_panic = not isinstance(failure, ArubekiError)
             self.panics += is_panic
             record.result, record.error = "error", line(failure)
-            is_news = self._failures.is_news(key, record.error)
+            is_news = self.failures.is_news(key, record.error)
             record.after_seconds = queue.retry(key, Cause("retry", detail=record.error))
             # A conflict says that the cache was behind, which the next run sees put right.
             level = logging.INFO if isinstance(failure, Conflict) else logging.ERROR
@@ -398,10 +400,11 @@ class Controller(Generic[K]):
                 record.after_seconds,
                 record.error,
                 exc_info=told(failure) if is_panic and is_news else None,
+                extra={"ends_run": True},
             )
             return
         queue.forget(key)
-        self._failures.forget(key)
+        self.failures.forget(key)
         if result is not None:
             if record.result == "success":
                 record.result = "again"

@@ -22,9 +22,14 @@ class Failures:
     def __init__(self) -> None:
         self._last: dict[Hashable, str] = {}
 
+    def __str__(self) -> str:
+        """What keys fail with, the latest three: `default/a: ValueError: no`."""
+        return "; ".join(f"{key}: {error}" for key, error in list(self._last.items())[-3:])
+
     def is_news(self, key: Hashable, error: str) -> bool:
         """Whether `key` did not fail with this error the last time."""
-        before, self._last[key] = self._last.get(key), error
+        before = self._last.pop(key, None)
+        self._last[key] = error
         return before != error
 
     def forget(self, key: Hashable) -> None:

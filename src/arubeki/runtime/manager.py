@@ -180,6 +180,7 @@ class Manager:
                 found.append(
                     f"{controller.name}: {len(queue)} waiting, {queue.running} running, "
                     f"{queue.failing} failing"
+                    + (f" ({controller.failures})" if queue.failing else "")
                 )
         if not all(one.is_idle for one in self._recorders):
             found.append("Events are being sent")

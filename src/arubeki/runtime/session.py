@@ -72,13 +72,19 @@ class Environment:
 
 
 class _Log(logging.LoggerAdapter[logging.Logger]):
-    """Puts the controller, the object and the run before each message."""
+    """Puts the controller, the object and the run before each message.
+
+    On the record, `controller` is the controller's name, and `ends_run` whether the framework says how
+    the run failed, which the trace tells too.
+    """
 
     def process(
         self, msg: Any, kwargs: MutableMapping[str, Any]
     ) -> tuple[Any, MutableMapping[str, Any]]:
-        extra = cast(Mapping[str, Any], self.extra)
-        return f"{extra['run']} {extra['object']}: {msg}", kwargs
+        own = cast(Mapping[str, Any], self.extra)
+        said = {"controller": own["controller"], "ends_run": False, **(kwargs.get("extra") or {})}
+        kwargs["extra"] = said
+        return f"{own['run']} {own['object']}: {msg}", kwargs
 
 
 class Session:
@@ -98,7 +104,8 @@ class Session:
     @property
     def log(self) -> "logging.LoggerAdapter[logging.Logger]":
         """A logger that says which controller, object and run it is."""
-        extra = {"run": self.record.id, "object": self.record.key}
+        record = self.record
+        extra = {"run": record.id, "object": record.key, "controller": record.controller}
         return _Log(logger, extra)
 
     # Reading.
