@@ -256,14 +256,20 @@ def pod(
         ({"sidecar_restarts": 3}, {"sidecar_restarts": 1}),
         ({"restarts": 1}, {"sidecar_restarts": 5}),
         ({"age_seconds": 200}, {"age_seconds": 3000}),
-        # Of the same order of magnitude in time: the uid decides ("a" before "b").
-        ({"ready_seconds": 110}, {"ready_seconds": 100}),
-        ({"age_seconds": 1050}, {"age_seconds": 1000}),
+        ({"ready_seconds": 0}, {"ready_seconds": 1}),
     ],
 )
 def test_of_two_pods_the_less_missed_goes_first(goes, stays):
-    one, other = pod("a", **goes), pod("b", **stays)
-    assert [each.name for each in ranked([other, one], Counter(), NOW)] == ["a", "b"]
+    one, other = pod("z", **goes), pod("a", **stays)  # the uids would have it the other way
+    assert [each.name for each in ranked([other, one], Counter(), NOW)] == ["z", "a"]
+
+
+@pytest.mark.parametrize("time", ["ready_seconds", "age_seconds"])
+def test_of_two_times_of_one_order_of_magnitude_the_uid_decides(time):
+    found = [pod("b", **{time: 1000}), pod("a", **{time: 1050})]
+    assert [each.name for each in ranked(found, Counter(), NOW)] == ["a", "b"]
+    found = [pod("b", **{time: 1050}), pod("a", **{time: 1000})]
+    assert [each.name for each in ranked(found, Counter(), NOW)] == ["a", "b"]
 
 
 @pytest.mark.parametrize("cost", ["+1", "01", "1.5", "x", "2147483648", " 1"])

@@ -4,9 +4,7 @@ On the ring: [informer > workqueue > **reconcile** > client].
 Source: kubernetes pkg/controller/deployment/deployment_controller.go, sync.go, rolling.go, recreate.go.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from arubeki.controllers.deployment import plan, revisions, status
 from arubeki.errors import NotFound
@@ -15,7 +13,6 @@ from arubeki.kinds import core_v1 as core
 from arubeki.kinds import meta_v1 as meta
 from arubeki.kinds import pods
 from arubeki.runtime.cache import Key
-from arubeki.runtime.change import Change
 from arubeki.runtime.claim import claimed, watch_claims
 from arubeki.runtime.controller import Controller
 from arubeki.runtime.results import Again
@@ -28,27 +25,10 @@ def controller() -> Controller[Key]:
     found.watch(apps.Deployment)
     watch_claims(found, apps.Deployment, apps.ReplicaSet)
 
-    def of_pod(pod: core.Pod) -> Iterable[Key]:
-        """Recreate waits for old Pods to be gone, which no ReplicaSet's status tells in time."""
-        owner = pod.controller
-        if owner is None or owner.kind != apps.ReplicaSet.KIND.kind:
-            return
-        set_ = found.lookup.get(apps.ReplicaSet, owner.name, pod.namespace)
-        if set_ is None or set_.uid != owner.uid or set_.controller is None:
-            return
-        deployment = found.lookup.get(apps.Deployment, set_.controller.name, pod.namespace)
-        if deployment is not None and not plan.is_rolling(deployment):
-            yield Key(deployment.namespace, deployment.name)
-
-    found.watch(core.Pod, of_pod, predicates=(_has_ended,))
+    # Recreate waits for old Pods to be gone. What wakes it then is their ReplicaSet's status, which
+    # counts those that run and those that end.
+    found.watch(core.Pod, None)
     return found
-
-
-def _has_ended(change: Change[Any]) -> bool:
-    """Whether a Pod is gone, or will not run again."""
-    return change.new is None or (
-        pods.is_terminal(change.new) and (change.old is None or not pods.is_terminal(change.old))
-    )
 
 
 @dataclass
