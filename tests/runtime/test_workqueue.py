@@ -146,7 +146,9 @@ def test_an_add_without_delay_takes_a_delayed_key_with_it():
         queue = Workqueue("q")
         queue.add("x", A, after_seconds=10)
         queue.add("x", B)
-        assert (await queue.get()).causes == (A, B)
+        queue.add("x", C)
+        item = await queue.get()
+        assert (item.causes, item.merged) == ((B, C), 2)  # what A waited for has not come
         queue.done("x")
         assert queue.next_due is None
 

@@ -148,7 +148,8 @@ class Workqueue(Generic[K]):
     ) -> None:
         """Let `key` be worked on, at once or `after_seconds`; merged with what it waits for already.
 
-        A key has one moment: the earliest asked for. `low` keys go after all others (the initial
+        A key has one moment: the earliest asked for; one that is ready before its moment loses the
+        causes it was delayed with. `low` keys go after all others (the initial
         list must not hold up what changes now); one add that is not `low` lifts the key.
         Raises: OverflowError when the queue is full, which means that keys are made up endlessly.
         """
@@ -167,8 +168,12 @@ class Workqueue(Generic[K]):
             if place is self._items:
                 self._enter(key, waiting)
             return
-        waiting.merge(cause)
         sooner = waiting.due != 0 and due < waiting.due
+        if sooner and not due:
+            # The moment it waited for has not come, and is no cause of this run.
+            waiting.causes.clear()
+            waiting.merged = 0
+        waiting.merge(cause)
         lifted = waiting.low and not low
         if not sooner and not lifted:
             return
