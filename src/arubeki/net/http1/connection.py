@@ -24,7 +24,7 @@ from arubeki.net.http1.early import run_early
 from arubeki.net.http1.head import head_bytes
 from arubeki.net.http1.reader import HEAD, IDLE, Incoming, Peer, Reader
 from arubeki.net.http1.shared import Shared
-from arubeki.net.http1.sink import PlainSink, SocketSink
+from arubeki.net.http1.sink import PlainSink, SocketSink, TlsSink
 from arubeki.net.message import Answer, Request, Response, Stream
 from arubeki.net.status import status_response
 
@@ -404,7 +404,8 @@ class Connection(asyncio.BufferedProtocol):
             self._is_reading_paused = False
             self.transport.resume_reading()
         self._stream = stream
-        self._sink = sink = PlainSink(self) if incoming.legacy else SocketSink(self)
+        make = PlainSink if incoming.legacy else TlsSink if self._shared.is_tls else SocketSink
+        self._sink = sink = make(self)
         try:
             stream.opened(sink)
         except Exception:
