@@ -87,7 +87,10 @@ def test_create_fills_in_kind_and_namespace_from_the_url() -> None:
     ("change", "message"),
     [
         ({"kind": "Secret"}, 'Secret in version "v1" cannot be handled as a ConfigMap'),
-        ({"apiVersion": "v2"}, 'ConfigMap in version "v2" cannot be handled as a ConfigMap: no kind'),
+        (
+            {"apiVersion": "v2"},
+            'ConfigMap in version "v2" cannot be handled as a ConfigMap: no kind',
+        ),
         ({"metadata": {"name": "a", "namespace": "other"}}, "the namespace of the provided object"),
     ],
 )
@@ -161,9 +164,7 @@ def test_update_without_a_revision_wins_where_the_kind_allows_it() -> None:
         made = await world.ask("PUT", f"{LEASES}/l", lease)
         assert made.status == 201
         status = await world.fails(422, "PUT", f"{LEASES}/l", lease)
-        assert (
-            "metadata.resourceVersion: Invalid value: 0: must be specified" in status["message"]
-        )
+        assert "metadata.resourceVersion: Invalid value: 0: must be specified" in status["message"]
 
     run(test)
 
