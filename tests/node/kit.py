@@ -246,7 +246,7 @@ class ProcessWorld(NodeWorld):
         while text not in found:
             assert loop.time() < until, found
             await asyncio.sleep(0.01)
-            with contextlib.suppress(BadRequest):  # it has not begun
+            with contextlib.suppress(BadRequest, NotFound):  # it has not begun
                 found = await self.logs(name, **options)
         return found
 

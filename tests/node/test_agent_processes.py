@@ -233,7 +233,7 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.send_response(200); self.end_headers()
         self.wfile.write(os.environ["NAME"].encode())
     def log_message(self, *_): pass
-http.server.HTTPServer((os.environ["POD_IP"], 8080), Page).serve_forever()
+http.server.HTTPServer((os.environ["POD_IP"], 18438), Page).serve_forever()
 """
 
 
@@ -247,13 +247,13 @@ def test_two_pods_listen_on_one_port_and_a_probe_finds_each(run):
         spec = container(
             command=(sys.executable, "-S", "-c", SERVER),
             env=variables,
-            ports=(core.ContainerPort(name="http", containerPort=8080),),
+            ports=(core.ContainerPort(name="http", containerPort=18438),),
             readinessProbe=probe,
         )
         return pod(spec, name=name)
 
     async def page(address):
-        reader, writer = await asyncio.open_connection(address, 8080)
+        reader, writer = await asyncio.open_connection(address, 18438)
         writer.write(b"GET / HTTP/1.0\r\n\r\n")
         answer = await reader.read()
         writer.close()

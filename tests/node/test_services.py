@@ -21,11 +21,14 @@ from arubeki.server.core import Settings
 from tests.node.kit import NAMESPACE
 from tests.support.world import World
 
+PORT = 18437
+"""One that nobody on this machine is likely to have on all addresses."""
+
 # The table.
 
 
 def service(*ports, name="web", ip=None, **spec):
-    ports = ports or (core.ServicePort(port=8080, name="http"),)
+    ports = ports or (core.ServicePort(port=PORT, name="http"),)
     if ip is not None:
         spec["clusterIP"] = ip
     return core.Service(
@@ -79,7 +82,7 @@ def test_a_service_without_an_address_listens_nowhere(fields):
 
 def behind(*endpoints):
     said = table(service(ip="127.200.0.9"), slice_of(*endpoints))
-    return said["127.200.0.9", 8080].endpoints
+    return said["127.200.0.9", PORT].endpoints
 
 
 def test_connections_go_to_who_is_ready():
@@ -104,15 +107,15 @@ def test_slices_add_up_and_ports_go_by_their_names():
         slice_of(endpoint(B[0]), port=81),
         slice_of(endpoint(A[0]), port=9, port_name="other"),
     )
-    assert said["127.200.0.9", 8080].endpoints == (A, (B[0], 81))
+    assert said["127.200.0.9", PORT].endpoints == (A, (B[0], 81))
 
 
 def test_affinity_lasts_three_hours_unless_said():
     found = service(ip="127.200.0.9", sessionAffinity="ClientIP")
-    assert table(found)["127.200.0.9", 8080].affinity_seconds == 10800
+    assert table(found)["127.200.0.9", PORT].affinity_seconds == 10800
     config = core.SessionAffinityConfig(clientIP=core.ClientIPConfig(timeoutSeconds=5))
     found = service(ip="127.200.0.9", sessionAffinity="ClientIP", sessionAffinityConfig=config)
-    assert table(found)["127.200.0.9", 8080].affinity_seconds == 5
+    assert table(found)["127.200.0.9", PORT].affinity_seconds == 5
 
 
 def test_what_is_not_tcp_is_not_carried_and_said():
@@ -212,7 +215,7 @@ def test_a_service_answers_at_its_address_and_port():
         made = await world.client.create(service(type="NodePort"))
         await world.client.create(slice_of(READY, port=port))
         await world.manager.settle()
-        assert await get((made.spec.clusterIP, 8080)) == "one"
+        assert await get((made.spec.clusterIP, PORT)) == "one"
         assert await get((world.block.first, made.spec.ports[0].nodePort)) == "one"
 
     run(scenario)
@@ -224,7 +227,7 @@ def test_a_service_without_endpoints_refuses_until_there_is_one():
         made = await world.client.create(service())
         await world.client.create(slice_of(UNREADY, port=port))
         await world.manager.settle()
-        place = (made.spec.clusterIP, 8080)
+        place = (made.spec.clusterIP, PORT)
         assert await get(place) is None
         await world.patch("web-1", READY)
         assert await get(place) == "one"
@@ -242,8 +245,8 @@ def test_a_deleted_service_answers_no_more():
         await world.manager.settle()
         await world.client.delete(core.Service, "web", NAMESPACE)
         await world.manager.settle()
-        assert await get((made.spec.clusterIP, 8080)) is None
-        assert (made.spec.clusterIP, 8080) not in world.services.listening
+        assert await get((made.spec.clusterIP, PORT)) is None
+        assert (made.spec.clusterIP, PORT) not in world.services.listening
 
     run(scenario)
 
@@ -259,8 +262,8 @@ def test_connections_take_turns_and_with_affinity_they_do_not():
                     slice_of(READY, port=port, name=f"{owner}-{number}", service=owner)
                 )
         await world.manager.settle()
-        assert {await get((fair.spec.clusterIP, 8080)) for _ in range(4)} == {"one", "two"}
-        assert len({await get((loyal.spec.clusterIP, 8080)) for _ in range(6)}) == 1
+        assert {await get((fair.spec.clusterIP, PORT)) for _ in range(4)} == {"one", "two"}
+        assert len({await get((loyal.spec.clusterIP, PORT)) for _ in range(6)}) == 1
 
     run(scenario)
 
@@ -296,14 +299,14 @@ def test_a_port_that_cannot_be_had_at_all_is_said_and_tried_again(monkeypatch):
         port = await world.backend("one")
         address = f"127.{world.block.octet}.0.78"
         with socket.socket() as taken:
-            taken.bind((address, 8080))
+            taken.bind((address, PORT))
             await world.client.create(service(clusterIP=address))
             await world.client.create(slice_of(READY, port=port))
             await world.manager.settle()
-            assert world.services.listening[address, 8080].actual is None
+            assert world.services.listening[address, PORT].actual is None
             assert len(await world.events("PortUnavailable")) == 1
         async with asyncio.timeout(5):
-            while await get((address, 8080)) != "one":
+            while await get((address, PORT)) != "one":
                 await asyncio.sleep(0.01)
 
     run(scenario)

@@ -79,6 +79,7 @@ class Life:
         self._comes_again_anyway = False
         self._condemned = False
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._fading: set[asyncio.Task[None]] = set()  # cancelled, and not yet ended
 
     def status(self) -> core.ContainerStatus:
         """Return what it is doing."""
@@ -172,9 +173,8 @@ class Life:
 
     async def drop(self) -> None:
         """End what is at work beside the process."""
-        tasks = list(self._tasks.values())
         self._cancel(*self._tasks)
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._fading, return_exceptions=True)
 
     # One run.
 
@@ -443,6 +443,7 @@ class Life:
         self._tasks[name] = task
 
         def ended(task: asyncio.Task[None]) -> None:
+            self._fading.discard(task)
             if self._tasks.get(name) is task and name != "preStop":
                 del self._tasks[name]
             if not task.cancelled() and task.exception() is not None:
@@ -453,8 +454,8 @@ class Life:
     def _cancel(self, *names: str) -> None:
         for name in names:
             task = self._tasks.pop(name, None)
-            if task is not None:
-                task.cancel()
+            if task is not None and task.cancel():
+                self._fading.add(task)
 
     def _name(self) -> str:
         pod = self.place.sandbox

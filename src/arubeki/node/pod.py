@@ -175,7 +175,7 @@ class PodLife:
         self._changed = lambda: None
         for task in (self._stopping, self._task):
             await _cancelled(task)
-        await asyncio.gather(*(one.drop() for one in self._lives.values()))
+        await self._drop_all()
         await self.site.runtime.remove(self._place.sandbox)
         self.site.release_address(self.pod.uid)
 
@@ -367,6 +367,11 @@ class PodLife:
                     before.append(done[name])
                 else:
                     group.create_task(end(name, []))
+        await self._drop_all()
+
+    async def _drop_all(self) -> None:
+        """Wait until nothing asks or calls a container any more."""
+        await asyncio.gather(*(one.drop() for one in self._lives.values()))
 
     def _set_deadline(self) -> None:
         seconds = self.pod.spec.activeDeadlineSeconds
@@ -408,7 +413,7 @@ class PodLife:
             while True:
                 try:
                     if delay:  # something has failed: nothing of it may be left
-                        await asyncio.gather(*(one.drop() for one in self._lives.values()))
+                        await self._drop_all()
                         await self.site.runtime.remove(self._place.sandbox)
                     await work()
                     return
