@@ -1,12 +1,14 @@
 """What is declared wrongly is refused at once, and the message says what to write."""
 
 import functools
+from typing import Any
 
 import pytest
 
+from arubeki.api.objects import Kind
 from arubeki.errors import ConfigError
 from arubeki.kinds import core_v1 as core
-from arubeki.kinds.base import Resource
+from arubeki.kinds.base import Dynamic, Model, Resource
 from arubeki.kinds.crd import crd, manifest
 from arubeki.runtime.app import App
 from tests.runtime.views import MarkdownView, Spec, Status
@@ -17,6 +19,22 @@ class Undecorated(Resource[Spec, Status]): ...
 
 class Plain:
     size: int = 1
+
+
+class Url(Model):
+    url: str = ""
+
+
+@crd("a.example.com/v1")
+class Silent(Resource[Spec, None]): ...
+
+
+@crd("a.example.com/v1")
+class Unconditional(Resource[Spec, Url]): ...
+
+
+@crd("a.example.com/v1")
+class Free(Resource[Spec, dict[str, Any]]): ...
 
 
 class Unmodelled(Resource[Plain, None]): ...
@@ -64,6 +82,18 @@ async def nothing():
         (lambda: App("a").controller(MarkdownView, fields="a>b"), "fields='a>b'"),
         (lambda: App("a").controller(MarkdownView, every=-1), "every=-1: seconds"),
         (lambda: App("a").controller(MarkdownView, timeout=-1), "timeout=-1: seconds"),
+        (
+            lambda: App("a").controller(core.ConfigMap, on_error="Degraded"),
+            "ConfigMap has no status",
+        ),
+        (
+            lambda: App("a").controller(Silent, on_error="Degraded"),
+            r"Silent has no status\nhelp: class Silent\(Resource\[Spec, Status\]\)",
+        ),
+        (
+            lambda: App("a").controller(Unconditional, on_error="Degraded"),
+            "the status of Unconditional has no field conditions\nhelp: conditions: Conditions",
+        ),
         (lambda: crd(Undecorated), "@crd on Undecorated without a version\nhelp: "),
         (
             lambda: manifest(crd("a.example.com/v1")(Unmodelled)),
@@ -98,3 +128,10 @@ def test_any_collection_of_kinds_can_be_owned():
     for given in ((core.Pod,), [core.Pod], {core.Pod}, iter([core.Pod])):
         controller = App("a").controller(MarkdownView, owns=given)
         assert controller.plan.owns == (core.Pod,)
+
+
+@pytest.mark.parametrize(
+    "kind", [Free, Dynamic.of(Kind("a.io", "v1", "Any", "anys")), MarkdownView]
+)
+def test_a_status_that_nobody_described_may_hold_anything(kind):
+    assert App("a").controller(kind, on_error="Degraded")

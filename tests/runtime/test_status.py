@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from arubeki import clock
+from arubeki.errors import ConfigError
 from arubeki.kinds import apps_v1 as apps
 from arubeki.kinds import core_v1 as core
 from tests.runtime.kit import (
@@ -191,7 +192,7 @@ def test_what_a_status_cannot_hold_is_refused(say, said):
     faults = []
 
     async def reconcile(web, ctx):
-        with pytest.raises(TypeError, match=said) as fault:
+        with pytest.raises((TypeError, ConfigError), match=said) as fault:
             say(ctx)
         faults.append(fault.value)
 

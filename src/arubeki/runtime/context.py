@@ -7,7 +7,7 @@ On the ring: [workqueue > **reconcile** > client].
 """
 
 import builtins
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -145,8 +145,10 @@ class Context(Session, Generic[T]):
 
         `type` and `reason` are one CamelCase word each ("AsExpected" or "NotAsExpected" unless given),
         `message` is for people, at most 32,768 characters. Written at the end of the run, together, and only when something differs.
-        Raises: TypeError when `status` is neither a bool nor None.
+        Raises: TypeError when `status` is neither a bool nor None; ConfigError when the class of the
+        status has no conditions.
         """
+        self.plan.check_status(("conditions",))
         if status is not None and not isinstance(status, bool):
             raise TypeError(
                 f"condition {type}: {status!r} is none of True, False and None (Unknown)"
@@ -156,14 +158,10 @@ class Context(Session, Generic[T]):
     def status(self, given: Any = None, **fields: Any) -> None:
         """Say other fields of the status, as a struct or mapping, or by their names.
 
-        Raises: TypeError for a field that the class of the status does not have.
+        Raises: ConfigError for a field that the class of the status does not have.
         """
-        said, known = fields_of(given, fields), self.plan.status_fields
-        if known and (unknown := [one for one in said if one not in known]):
-            raise TypeError(
-                f"the status of {self._owner_kind.kind} has no field {', '.join(unknown)}\n"
-                f"help: it has {', '.join(known)}"
-            )
+        said = fields_of(given, fields)
+        self.plan.check_status(said)
         self.draft.fields.update(said)
 
     def keep(self, kind: Any = None, name: str = "", namespace: str | None = None) -> None:
@@ -202,10 +200,26 @@ class Plan:
     on_error: str = ""
     finalizer: str = ""
     timeout_seconds: float = 300.0
-    status_fields: Sequence[str] = ()
+    status_fields: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         self.status_fields = status_fields(self.kind)
+        if self.on_error:
+            self.check_status(("conditions",))
+
+    def check_status(self, said: Iterable[str]) -> None:
+        """Refuse fields that the status cannot hold. Raises: ConfigError."""
+        known = self.status_fields
+        if known is None or not (unknown := [one for one in said if one not in known]):
+            return
+        kind = kind_of(self.kind).kind
+        if not known:
+            help_ = f"class {kind}(Resource[Spec, Status])" if hasattr(self.kind, "SPEC") else ""
+            raise ConfigError(f"{kind} has no status" + (f"\nhelp: {help_}" if help_ else ""))
+        help_ = f"it has {', '.join(known)}"
+        if unknown == ["conditions"]:
+            help_ = "conditions: Conditions = ()"
+        raise ConfigError(f"the status of {kind} has no field {', '.join(unknown)}\nhelp: {help_}")
 
 
 def _is_same(one: Kind, other: Kind) -> bool:

@@ -140,15 +140,18 @@ def observes_generation(cls: type[Any]) -> bool:
     return any("observedGeneration" in one.__struct_fields__ for one in structs)
 
 
-def status_fields(cls: type[Any]) -> tuple[str, ...]:
-    """Return the names of the status' fields on the wire; none where the class does not say."""
+def status_fields(cls: type[Any]) -> tuple[str, ...] | None:
+    """Return the names of the status' fields on the wire: none where a kind has no status, None where
+    its class does not say.
+    """
     if issubclass(cls, dict):
+        return None
+    if getattr(cls, "STATUS", Any) is None:
         return ()
-    return tuple(
-        one.encode_name
-        for struct in _structs(cls, ("status",))
-        for one in msgspec.structs.fields(struct)
-    )
+    if all(one.encode_name != "status" for one in msgspec.structs.fields(cls)):
+        return ()
+    structs = _structs(cls, ("status",))
+    return tuple(one.encode_name for one in msgspec.structs.fields(structs[0])) if structs else None
 
 
 def _structs(hint: Any, path: tuple[str, ...]) -> list[Any]:
