@@ -299,7 +299,9 @@ def test_a_port_that_cannot_be_had_at_all_is_said_and_tried_again(monkeypatch):
         port = await world.backend("one")
         address = f"127.{world.block.octet}.0.78"
         with socket.socket() as taken:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # after an earlier run
             taken.bind((address, PORT))
+            taken.listen()
             await world.client.create(service(clusterIP=address))
             await world.client.create(slice_of(READY, port=port))
             await world.manager.settle()
