@@ -42,11 +42,43 @@ def test_what_cannot_be_plain_is_refused(text: str) -> None:
         documents.load_all(text)
 
 
-def test_aliases_cannot_multiply_without_bound() -> None:
-    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
-    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
-    with pytest.raises(ValueError, match="more than"):
-        documents.load("\n".join(lines))
+def lines_of(first: str, form: str, levels: int) -> str:
+    """Nested aliases: each line holds ten times the one before."""
+    lines = [f"a0: &a0 {first}"]
+    for n in range(1, levels):
+        lines.append(f"a{n}: &a{n} {form.format(', '.join([f'*a{n - 1}'] * 10))}")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        lines_of("[x, x, x, x, x, x, x, x, x, x]", "[{}]", 9),
+        lines_of("{a: 1, b: 2, c: 3}", "{{<<: [{}]}}", 9),
+        f"a: &a {'x' * 10_000}\nb: [{', '.join(['*a'] * 10_000)}]",
+        "\n---\n".join([lines_of("[x, x, x, x, x, x, x, x, x, x]", "[{}]", 4)] * 20),
+    ],
+    ids=["lists", "merges", "texts", "documents"],
+)
+def test_aliases_cannot_multiply_without_bound(text: str) -> None:
+    with pytest.raises(ValueError, match="excessive aliasing"):
+        documents.load_all(text)
+
+
+def test_aliases_multiply_within_the_bound() -> None:
+    found = documents.load(lines_of("[x, x]", "[{}]", 4))
+    assert len(found["a3"]) == 10
+    assert found["a3"][9][9][9] == ["x", "x"]
+    merged = documents.load(lines_of("{a: 1, b: 2}", "{{<<: [{}]}}", 3))
+    assert merged["a2"] == {"a": 1, "b": 2}
+
+
+def test_a_text_without_aliases_is_never_too_heavy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "ALIASED_LIMIT", 0)
+    many = 2_000
+    assert len(documents.load(f"[{'a,' * many}]")) == many
+    assert len(documents.load(f"[{'[],' * many}]")) == many
+    assert len(documents.load("{" + ",".join(f"{n}" for n in range(many)) + "}")) == many
 
 
 def test_dump_and_load_are_inverse() -> None:

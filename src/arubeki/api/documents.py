@@ -12,6 +12,9 @@ DEPTH_LIMIT = 200
 """Nesting above this is refused; no kind of Kubernetes nests half as deep."""
 NODE_LIMIT = 1_000_000
 """Values in one text, aliases counted as often as used. A body of 3 MiB cannot hold as many."""
+ALIASED_LIMIT = 1_000_000
+"""How much aliases may add to what the text itself can hold, in the measure of `_check_bounds`."""
+_VALUE_WEIGHT = 8
 
 
 def load(text: str | bytes) -> Any:
@@ -27,7 +30,7 @@ def load_all(text: str | bytes) -> list[Any]:
     import yaml
 
     try:
-        _check_depth(text)
+        _check_bounds(text)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from error
     loader: Any = yaml.CSafeLoader(text)
@@ -88,18 +91,40 @@ def dump(value: Any) -> str:
     return text
 
 
-def _check_depth(text: str | bytes) -> None:
-    """Refuse what the composer, which recurses in C, would die of."""
+def _check_bounds(text: str | bytes) -> None:
+    """Refuse what the composer, which recurses in C, or what follows it would die of.
+
+    A value weighs 8 and its characters, an alias what its anchor weighs: lists of aliases of lists,
+    merged maps of merged maps and long texts said often are found before any is built. Without
+    aliases no text reaches 16 times its length.
+    """
     import yaml
 
-    depth = 0
+    left = 16 * len(text) + ALIASED_LIMIT
+    anchors: dict[str, int] = {}
+    # Of each open collection its anchor, and what was left when it began.
+    stack: list[tuple[str | None, int]] = []
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > DEPTH_LIMIT:
+        if isinstance(event, yaml.ScalarEvent):
+            weight = _VALUE_WEIGHT + len(event.value)
+            left -= weight
+            if event.anchor:
+                anchors[event.anchor] = weight
+        elif isinstance(event, yaml.AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in stack):
+                raise ValueError(f"anchor '{event.anchor}' value contains itself")
+            left -= anchors.get(event.anchor or "", 0)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            stack.append((event.anchor, left))
+            left -= _VALUE_WEIGHT
+            if len(stack) > DEPTH_LIMIT:
                 raise ValueError(f"nested deeper than {DEPTH_LIMIT}")
         elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
+            anchor, before = stack.pop()
+            if anchor:
+                anchors[anchor] = before - left
+        if left < 0:
+            raise ValueError("document contains excessive aliasing")
 
 
 class _Budget:
