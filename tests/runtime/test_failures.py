@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from arubeki.errors import ConfigError
 from arubeki.runtime import steps
 from arubeki.runtime.failures import Failures, line, told
 from arubeki.runtime.steps import watched
@@ -36,6 +37,15 @@ def test_a_traceback_is_told_once_and_begins_with_the_users_code(caplog):
     trace = first.exc_info[2]
     assert trace.tb_frame.f_code.co_name == "reconcile"
     assert trace.tb_frame.f_code.co_filename == __file__
+
+
+def test_a_wrong_use_of_the_framework_is_told_with_its_place_and_help(caplog):
+    def act(number):
+        raise ConfigError("it is not owned\nhelp: own it")
+
+    first = logged(act, caplog)[0]
+    assert first.exc_info
+    assert "help: own it" in caplog.text
 
 
 def test_another_error_is_told_in_full_again(caplog):

@@ -387,7 +387,8 @@ class Controller(Generic[K]):
             if isinstance(failure, asyncio.CancelledError) and task and task.cancelling():
                 raise  # we are being stopped; otherwise something that the run awaited was
             self.errors += 1
-            is_panic = not isinstance(failure, ArubekiError)
+            # A ConfigError is a mistake in the reconciler, too: it is told with its place and its help.
+            is_panic = not isinstance(failure, ArubekiError) or isinstance(failure, ConfigError)
             self.panics += is_panic
             record.result, record.error = "error", line(failure)
             is_news = self.failures.is_news(key, record.error)
