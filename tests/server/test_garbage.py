@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -149,7 +150,9 @@ _PLACES = (CONFIG_MAPS, PODS, DEPLOYMENTS, SERVICES, DEFINITIONS, WIDGETS,
            "/apis/events.k8s.io/v1/namespaces/default/events",
            "/api/v1/namespaces/default/secrets", "/api/v1/namespaces/default/bindings",
            "/apis/coordination.k8s.io/v1/namespaces/default/leases",
-           "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices")  # fmt: skip
+           "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices",
+           "/api/v1/namespaces/default/serviceaccounts", "/api/v1/namespaces/default/endpoints",
+           "/apis/apps/v1/namespaces/default/replicasets")  # fmt: skip
 _paths = st.one_of(
     st.tuples(
         st.sampled_from(_PLACES),
@@ -257,7 +260,42 @@ def _likely(draw: st.DrawFn) -> tuple[str, str, dict, dict, bytes]:
     return method, place + name + below, query, headers, json.dumps(body).encode()
 
 
-_requests = st.one_of(_likely(), st.tuples(_methods, _paths, _queries, _headers, _bodies))
+_RECORDED = json.loads((Path(__file__).parents[1] / "api/protobuf_vectors.json").read_text())
+_SENT_TO = {
+    "ConfigMap": CONFIG_MAPS,
+    "Deployment": DEPLOYMENTS,
+    "Namespace": "/api/v1/namespaces",
+    "Secret": "/api/v1/namespaces/default/secrets",
+}
+_PROTOBUFS = [
+    (_SENT_TO[one["json"]["kind"]], bytes.fromhex(one["hex"]))
+    for one in _RECORDED
+    if one["json"]["kind"] in _SENT_TO
+]
+
+
+@st.composite
+def _bent_protobuf(draw: st.DrawFn) -> tuple[str, str, dict, dict, bytes]:
+    """A recorded body with some bytes changed, added or left out."""
+    place, body = draw(st.sampled_from(_PROTOBUFS))
+    for _ in range(draw(st.integers(0, 4))):
+        start = draw(st.integers(0, len(body)))
+        end = start + draw(st.integers(0, 3))
+        body = body[:start] + draw(st.binary(max_size=3)) + body[end:]
+    headers = {"content-type": "application/vnd.kubernetes.protobuf"}
+    method, name = draw(st.sampled_from([("POST", ""), ("PUT", "/a"), ("DELETE", "/a")]))
+    return method, place + name, {}, headers, body
+
+
+def test_garbage_is_thrown_at_everything_that_is_served() -> None:
+    served = {one.plural for one in World().app.registry.all() if one.prefix}
+    assert served <= {place.rpartition("/")[2] for place in _PLACES}
+    assert {place for place, _ in _PROTOBUFS} == set(_SENT_TO.values())
+
+
+_requests = st.one_of(
+    _likely(), _bent_protobuf(), st.tuples(_methods, _paths, _queries, _headers, _bodies)
+)
 
 
 @settings(

@@ -178,6 +178,8 @@ class App:
             answer = await self._dispatch(call)
         except ApiError as error:
             answer = failure(error)  # with the warnings that came before
+        if call.resource.deprecation:
+            call.warnings.append(call.resource.deprecation)
         custom = call.resource.custom
         if custom is not None and custom.deprecated:
             call.warnings.append(

@@ -91,6 +91,8 @@ class Resource:
     converter: Converter | None = None
     """None when objects are served as they are stored."""
     custom: Custom | None = None
+    deprecation: str = ""
+    """What whoever uses it is warned of."""
     shape: Schema | None = None
     """A custom resource's; built-in kinds find theirs when it is first asked for."""
     shared_projection: Projection | None = None
@@ -298,7 +300,13 @@ def _core(events: Projection) -> list[Resource]:
     return [
         core("Binding", "bindings", prefix="", verbs=("create",)),
         core("ConfigMap", "configmaps", "cm"),
-        core("Endpoints", "endpoints", "ep", prefix="/registry/services/endpoints/"),
+        core(
+            "Endpoints", "endpoints", "ep",
+            prefix="/registry/services/endpoints/",
+            deprecation=(
+                "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+            ),
+        ),
         core(
             "Event", "events", "ev",
             selectable=_event_fields(),

@@ -7,11 +7,12 @@ apiextensions-apiserver pkg/registry/customresource/etcd.go.
 
 from typing import Any
 
-from arubeki.api import facts, fields
+from arubeki import clock
+from arubeki.api import apply, facts, fields
 from arubeki.api.fields import FieldError
 from arubeki.api.objects import GVK
 from arubeki.api.selectors import LabelSelector
-from arubeki.errors import BadRequest, NotServed
+from arubeki.errors import BadRequest, Conflict
 from arubeki.net.message import Response
 from arubeki.server import conform, decoding, failures, wire
 from arubeki.server.addressing import address
@@ -21,7 +22,7 @@ from arubeki.server.resources import ScalePaths
 from arubeki.server.verbs.options import write_options
 from arubeki.server.verbs.respond import respond_bytes
 from arubeki.server.verbs.write import current, update_object
-from arubeki.server.verbs.writing import APPLY_PATCH, patcher
+from arubeki.server.verbs.writing import APPLY_PATCH, patcher, read_intent
 
 Object = dict[str, Any]
 
@@ -55,10 +56,10 @@ async def update(call: Call) -> Response:
 async def patch(call: Call) -> Response:
     """Set the replicas to what the patch makes of them."""
     negotiate(call.header("accept"), forms=False)
-    options = write_options(call, "PatchOptions")
     media_type = decoding.media_type_of(call)
     if media_type == APPLY_PATCH:
-        raise NotServed("server-side apply to scale is not served by this server")
+        return await _apply(call)
+    options = write_options(call, "PatchOptions")
     language, _ = patcher(call, media_type, facts.schema_of(SCALE))
 
     def change(obj: Object) -> Object:
@@ -70,6 +71,57 @@ async def patch(call: Call) -> Response:
         return _with_replicas(call, obj, scale)
 
     return _respond(call, wire.decode(await update_object(call, change, options)))
+
+
+async def _apply(call: Call) -> Response:
+    """Server-side apply: own the replicas, of which a Scale is but another view."""
+    options = write_options(call, "PatchOptions", applying=True)
+    decoding.check_size(call.request.body)
+    scale = read_intent(call, SCALE)
+    address(call, scale, expect_name=True)
+    _check(scale)
+    intent: Object = {
+        "apiVersion": call.resource.api_version,
+        "kind": call.resource.kind,
+        "metadata": {"name": call.name},
+    }
+    if "replicas" in (scale.get("spec") or {}):
+        _put(intent, _paths(call).replicas, scale["spec"]["replicas"])
+
+    def change(live: Object) -> Object:
+        try:
+            wanted = apply.apply_object(
+                live,
+                intent,
+                schema=call.resource.schema,
+                manager=options.manager,
+                force=options.force,
+                now=clock.timestamp(),
+                subresource=call.subresource,
+            )
+        except Conflict as error:
+            raise _as_of_scale(call, error) from None
+        for name in ("resourceVersion", "uid"):
+            if scale["metadata"].get(name):
+                wanted["metadata"][name] = scale["metadata"][name]
+        return wanted
+
+    return _respond(call, wire.decode(await update_object(call, change, options, applied=True)))
+
+
+def _as_of_scale(call: Call, error: Conflict) -> Conflict:
+    """Return a conflict in the words of the Scale: its version, its path."""
+    own, paths = call.resource.api_version, _paths(call)
+
+    def said(text: str) -> str:
+        text = text.replace(f"using {own}", f"using {SCALE.api_version}")
+        return text.replace(paths.replicas, _BUILT_IN.replicas)
+
+    causes = [
+        {**cause, "message": said(cause["message"]), "field": said(cause["field"])}
+        for cause in error.causes
+    ]
+    return Conflict(said(error.message), details={**error.details, "causes": causes})
 
 
 def _check(scale: Object) -> None:

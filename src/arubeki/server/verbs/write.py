@@ -263,6 +263,9 @@ def _track(call: Call, old: Object | None, new: Object, options: WriteOptions) -
     """Note in managedFields what this write has changed."""
     if call.subresource == "binding":
         return  # the scheduler's decision belongs to nobody
+    if old is None and call.resource.has_status:
+        # Nobody owns a status that was not written through `status`, if a kind keeps it at all.
+        new = {name: value for name, value in new.items() if name != "status"}
     managed = apply.track_update(
         old,
         new,

@@ -12,6 +12,7 @@ import msgspec
 from arubeki import clock
 from arubeki.api import apply, fields, patch
 from arubeki.api.fields import FieldError
+from arubeki.api.objects import GVK
 from arubeki.api.schema import Schema
 from arubeki.errors import AlreadyExists, BadRequest, NotFound, UnsupportedMediaType
 from arubeki.net.message import Response
@@ -153,7 +154,7 @@ async def _apply(call: Call) -> Response:
     """Server-side apply: make the object have the body's fields, owned by its manager."""
     options = write_options(call, "PatchOptions", applying=True)
     decoding.check_size(call.request.body)
-    intent = _intent(call)
+    intent = read_intent(call, call.resource.gvk)
     twice: list[str] = []
     if options.validation != "Ignore":
         twice = decoding.repeated_keys(call.request.body)
@@ -201,8 +202,8 @@ async def _apply(call: Call) -> Response:
     raise failures.modified(call.resource, call.name)
 
 
-def _intent(call: Call) -> Object:
-    """Return the body of an apply. Raises: BadRequest."""
+def read_intent(call: Call, gvk: GVK) -> Object:
+    """Return the body of an apply of a `gvk`. Raises: BadRequest."""
     try:
         intent = decoding.load_yaml(call.request.body, call.resource.kind)
     except failures.Undecodable as error:
@@ -214,8 +215,7 @@ def _intent(call: Call) -> Object:
             "error decoding patch: error unmarshaling JSON: while decoding JSON: json: cannot "
             f"unmarshal {decoding.json_type(intent)} into Go value of type map[string]interface {{}}"
         )
-    resource = call.resource
-    if (intent.get("apiVersion"), intent.get("kind")) != (resource.api_version, resource.kind):
+    if (intent.get("apiVersion"), intent.get("kind")) != (gvk.api_version, gvk.kind):
         group, _, version = str(intent.get("apiVersion") or "").rpartition("/")
         raise BadRequest(f"invalid object type: {group}/{version}, Kind={intent.get('kind') or ''}")
     return intent
