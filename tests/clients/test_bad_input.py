@@ -93,11 +93,11 @@ def dumped(value):
     return json.dumps(value).encode()
 
 
-def bomb():
+def bomb(first="[x, x, x, x, x, x, x, x, x]", form="[{}]"):
     """Nine lists of nine, each of the one before: 9 ** 9 values in 300 bytes."""
-    lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
+    lines = [f"a: &a {first}"]
     for one, below in zip("bcdefghi", "abcdefgh", strict=True):
-        lines.append(f"{one}: &{one} [{', '.join([f'*{below}'] * 9)}]")
+        lines.append(f"{one}: &{one} {form.format(', '.join([f'*{below}'] * 9))}")
     return "\n".join(lines).encode()
 
 
@@ -127,7 +127,11 @@ REFUSED = {
     "YAML that ends early": (
         "POST", CONFIG_MAPS, b"a: [", YAML, 400, "BadRequest", f"{UNRECOGNIZED}yaml: "),
     "a YAML bomb": (
-        "POST", CONFIG_MAPS, bomb(), YAML, 400, "BadRequest", f"{UNRECOGNIZED}yaml: "),
+        "POST", CONFIG_MAPS, bomb(), YAML, 400, "BadRequest",
+        f"{UNRECOGNIZED}yaml: document contains excessive aliasing"),
+    "a YAML bomb of merged maps": (
+        "POST", CONFIG_MAPS, bomb("{x: y}", "{{<<: [{}]}}"), YAML,
+        400, "BadRequest", f"{UNRECOGNIZED}yaml: document contains excessive aliasing"),
     "a YAML object that holds itself": (
         "POST", CONFIG_MAPS, b"a: &a [*a]", YAML, 400, "BadRequest", f"{UNRECOGNIZED}yaml: "),
     "protobuf without its mark": (
