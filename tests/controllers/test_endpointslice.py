@@ -230,6 +230,14 @@ def test_a_port_is_found_by_number_or_name(service, pod, expected):
     assert [number for _, _, number, _ in found] == ([expected] if expected else [])
 
 
+def test_what_a_port_speaks_is_passed_on():
+    service = serving(80)
+    (port,) = service.spec.ports
+    spoken = port.evolve(appProtocol="kubernetes.io/h2c")
+    service = service.evolve(spec=service.spec.evolve(ports=(spoken,)))
+    assert ports_of(service, listening()) == (("p", "TCP", 80, "kubernetes.io/h2c"),)
+
+
 def test_pods_with_other_ports_have_a_slice_of_their_own():
     async def scenario(world, manager):
         await world.client.create(play.service())

@@ -217,11 +217,12 @@ async def _late(lines, seconds):
         await asyncio.gather(taking, return_exceptions=True)
 
 
-async def hold(build, act, *, prepare=None, settle_seconds=300.0, crashes=True):
+async def hold(build, act, *, prepare=None, settle_seconds=300.0, sides=("before", "after")):
     """Show that the controllers of `build()` end in one state, whatever happens to them.
 
     `prepare(world)` makes the world; `act(world, settle)` is what the user does while they work,
-    with `await settle()` between the steps. Returns (end state, number of writes) of the
+    with `await settle()` between the steps. `sides` says on which side of each write they are
+    killed: `()` not at all. Returns (end state, number of writes) of the
     undisturbed run.
     """
     plain_faults = Faults()
@@ -234,11 +235,10 @@ async def hold(build, act, *, prepare=None, settle_seconds=300.0, crashes=True):
     for name, faults in kinds.items():
         ended = await _ended(build, act, prepare, faults, settle_seconds)
         assert ended == expected, f"with every event {name}: {_difference(expected, ended)}"
-    for number in range(1, plain_faults.writes + 1) if crashes else ():
-        for after in (False, True):
-            faults = Faults(crash_at=number, crash_after=after)
+    for number in range(1, plain_faults.writes + 1):
+        for side in sides:
+            faults = Faults(crash_at=number, crash_after=side == "after")
             ended = await _ended(build, act, prepare, faults, settle_seconds)
-            side = "after" if after else "before"
             where = f"when killed {side} write {number}"
             assert ended == expected, f"{where}: {_difference(expected, ended)}"
     return expected, plain_faults.writes
