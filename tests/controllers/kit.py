@@ -16,6 +16,8 @@ def run(scenario, *controllers, seed=0):
             async with world.running(*controllers) as manager:
                 await manager.settle()
                 await scenario(world, manager)
+                # What a scenario plays may fail; a mistake in a controller may not.
+                assert [one.name for one in manager.controllers if one.panics] == []
 
     return clock.run_virtual(main(), seed=seed)
 

@@ -126,6 +126,21 @@ def test_what_is_held_by_finalizers_is_told():
     worked(scenario)
 
 
+def test_a_kind_that_came_since_the_last_namespace_went_is_known():
+    async def scenario(world, manager):
+        await world.client.create(play.namespace("first"))
+        await world.client.delete(core.Namespace, "first")
+        await manager.settle()
+        await define(world)
+        await gadget(world, "a")
+        await world.client.delete(core.Namespace, NAMESPACE)
+        await manager.settle()
+        assert await is_gone(world)
+        assert await world.client.list(GADGET, NAMESPACE) == []
+
+    worked(scenario)
+
+
 def test_another_finalizer_of_the_namespace_itself_is_respected():
     async def scenario(world, manager):
         spec = core.NamespaceSpec(finalizers=("kubernetes", "example.com/mine"))

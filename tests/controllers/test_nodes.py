@@ -125,6 +125,22 @@ def test_its_pods_count_as_not_ready():
     worked(scenario)
 
 
+def test_a_pod_that_comes_to_a_lost_node_counts_as_not_ready_as_well():
+    async def scenario(world, manager):
+        await make_node(world, "n2")
+        await live(world, manager, 60, "n2")
+        made = await world.client.create(play.pod("a"))
+        now = clock.timestamp()
+        ready = {"type": "Ready", "status": "True", "lastTransitionTime": now}
+        await play.say(world, made, conditions=[ready])
+        await play.bind(world, made, "n1")
+        await manager.settle()
+        (one,) = await pods(world)
+        assert [each.status for each in one.status.conditions if each.type == "Ready"] == ["False"]
+
+    worked(scenario)
+
+
 def test_a_node_that_is_heard_of_again_loses_its_taints():
     async def scenario(world, manager):
         await make_node(world, "n2")
@@ -273,6 +289,17 @@ def test_who_does_not_tolerate_a_taint_leaves_and_says_why():
         assert said.message == "Taint manager: deleting due to NoExecute taint"
         told = ("Normal", "TaintManagerEviction", "Marking for deletion Pod ns/a")
         assert await events(world, "TaintManagerEviction") == [told]
+
+    run(scenario, taint_eviction.controller())
+
+
+def test_a_pod_that_is_leaving_already_is_left_alone():
+    async def scenario(world, manager):
+        await world.client.create(play.pod("a", nodeName="n1"))
+        await world.client.delete(core.Pod, "a", NAMESPACE)
+        await drive_out(world)
+        await manager.settle()
+        assert await events(world) == []
 
     run(scenario, taint_eviction.controller())
 
