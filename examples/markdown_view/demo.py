@@ -5,8 +5,11 @@ Two nodes start in this process, with the MarkdownView controller. A manifest is
 are broken and changed one after the other. After each step it is printed what was done, what
 reconciled and why, and how long it took. On a terminal it stays until Ctrl-C; otherwise it ends with
 status 0 if every step came true, 1 if one did not.
+
+    python demo.py [--runtime auto|sandbox|plain]
 """
 
+import argparse
 import asyncio
 import os
 import shlex
@@ -249,12 +252,14 @@ STEPS = (
 )  # fmt: skip
 
 
-async def main() -> int:
+async def main(runtime: str) -> int:
     """Run the demo and return its exit status."""
     begun = time.monotonic()
     # A node that is silent counts as lost after 3 s here, and its Pods go a second later: in a
     # cluster of machines these are 50 s and 5 minutes.
-    async with Cluster(nodes=2, node_grace_seconds=3, eviction_seconds=1) as cluster:
+    async with Cluster(
+        nodes=2, runtime=runtime, node_grace_seconds=3, eviction_seconds=1
+    ) as cluster:
         await cluster.wait_ready()
         print(f"cluster ready at {cluster.url} in {time.monotonic() - begun:.2f} s: two nodes")
         for notice in cluster.notices:
@@ -279,8 +284,20 @@ async def main() -> int:
     return 0
 
 
+def options() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Show the MarkdownView example, step by step.")
+    parser.add_argument(
+        "--runtime",
+        choices=("auto", "sandbox", "plain"),
+        default="auto",
+        help="what runs the Pods; auto is a sandbox where there can be one",
+    )
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
     try:
-        sys.exit(asyncio.run(main()))
+        sys.exit(asyncio.run(main(options().runtime)))
     except KeyboardInterrupt:
-        sys.exit(0)
+        sys.exit(0 if Demo.is_over else 130)
