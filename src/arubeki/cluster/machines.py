@@ -4,7 +4,6 @@ Above both halves.
 """
 
 import asyncio
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,8 +65,6 @@ class Machines:
             raise ConfigError(f"there is no node {name}")
         if name in self.nodes:
             raise ConfigError(f"node {name} runs already")
-        # What a former process of this node left of its Pods is of no use: they run anew.
-        shutil.rmtree(machine.directory / "pods", ignore_errors=True)
         user = User(f"system:node:{name}", ("system:nodes", "system:authenticated"))
         self.nodes[name] = Node(self._client_for(user), machine)
         await self.nodes[name].start()
