@@ -5,19 +5,22 @@ import asyncio
 import pytest
 
 from arubeki import clock
+from arubeki.client.client import Client
+from arubeki.client.transport import InProcessTransport
 from arubeki.errors import ConfigError, Conflict, NotServed
 from arubeki.kinds import apps_v1 as apps
 from arubeki.kinds import core_v1 as core
 from arubeki.kinds import meta_v1 as meta
 from arubeki.kinds.base import Dynamic
+from arubeki.net.message import User
 from arubeki.runtime.cache import Key
 from arubeki.runtime.controller import Controller, owner_of
 from arubeki.runtime.manager import Manager
 from arubeki.runtime.results import Again
 from arubeki.runtime.session import Session
 from arubeki.runtime.trace import Trace
-from tests.runtime.kit import prepared
-from tests.support.world import World
+from tests.runtime.kit import parts_app, prepared
+from tests.support.world import MASTERS, World
 
 
 def run(scenario):
@@ -356,6 +359,38 @@ def test_every_run_leaves_a_record_and_subscribers_get_it():
         assert (bad.result, bad.error) == ("error", "ValueError: first")
         assert manager.trace.of("traced", "ns/good")[0] is good
         assert "because ConfigMap ns/bad ADDED" in str(bad)
+
+    run(scenario)
+
+
+class Slow:
+    """A transport whose answers come after the watch has told of what they did."""
+
+    def __init__(self, inner):
+        self.inner = inner
+        self.stream = inner.stream
+
+    async def request(self, method, path, **options):
+        answer = await self.inner.request(method, path, **options)
+        await asyncio.sleep(0.5)
+        return answer
+
+    async def close(self):
+        await self.inner.close()
+
+
+def test_a_write_has_changed_something_also_when_the_watch_told_of_it_first():
+    async def scenario(world):
+        transport = InProcessTransport(world.server, User("slow", MASTERS))
+        client = Client(Slow(transport), manager="controller")
+        async with Manager(client, [parts_app()]) as manager:
+            await manager.settle()
+            writes = [one for record in manager.trace for one in record.writes]
+        assert [(one.name, one.subresource, one.changed) for one in writes] == [
+            ("web-a", "", True),
+            ("web-b", "", True),
+            ("web", "status", True),
+        ]
 
     run(scenario)
 

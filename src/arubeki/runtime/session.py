@@ -343,6 +343,8 @@ class Session:
         manager = "" if method == "DELETE" else self.env.manager
         query = query_text(fieldManager=manager, force=force)
         self.record.requests += 1
+        # As it was before: the watch may tell of the write sooner than its answer comes.
+        before = {one.revision for one in informers.cached(kind, key)}
         data = await self.client.request(
             method, path, query=query, body=body, media_type=media_type
         )
@@ -355,8 +357,7 @@ class Session:
             return data
         key = Key(answer.metadata.namespace, answer.metadata.name)
         revision = revision_of(answer.metadata.resourceVersion)
-        is_changed = all(one.revision != revision for one in informers.cached(kind, key))
-        self.record.add(Write(verb, kind.kind, *key, subresource, revision, is_changed))
+        self.record.add(Write(verb, kind.kind, *key, subresource, revision, revision not in before))
         # Some kinds are answered with the object although it is gone, unmarked if it went at once.
         is_unmarked = method == "DELETE" and answer.metadata.deletionTimestamp is None
         if is_unmarked or answer.is_gone:
