@@ -103,9 +103,6 @@ class HttpsTransport:
                 self._credentials.spoil(credential)
             yield HttpsStreaming(answer)
         finally:
-            # TLS would take its leave of a peer who is still sending, for as long as a loop runs.
-            if answer.connection is not None and answer.connection.transport is not None:
-                answer.connection.transport.abort()
             answer.close()
 
     async def close(self) -> None:
@@ -113,7 +110,7 @@ class HttpsTransport:
         self._is_closed = True
         session, self._session = self._session, None
         if session is not None:
-            await session.close()
+            await _end(session)
 
     async def _whole(self, call: "_Call", credential: Credential) -> Response:
         import aiohttp
@@ -161,12 +158,12 @@ class HttpsTransport:
             return self._session
         import aiohttp
 
+        from arubeki.client.connector import Connector
+
         old, self._pair = self._session, credential.pair
         context = client_context(self.config.authority, credential.pair, verify=self.config.verify)
         self._session = session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=CONNECTIONS, keepalive_timeout=_IDLE_SECONDS, ssl=context
-            ),
+            connector=Connector(limit=CONNECTIONS, keepalive_timeout=_IDLE_SECONDS, ssl=context),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS),
             headers={"user-agent": "arubeki", "accept-encoding": "identity"},
@@ -175,8 +172,15 @@ class HttpsTransport:
         # as a Conflict or NotFound. There is no public way to say so; a test notices if it goes.
         session._retry_connection = False
         if old is not None:
-            await old.close()
+            await _end(old)
         return session
+
+
+async def _end(session: "aiohttp.ClientSession") -> None:
+    connector: Any = session.connector
+    await session.close()
+    if connector is not None:
+        await connector.finish()
 
 
 class _Call(NamedTuple):
