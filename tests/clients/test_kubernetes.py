@@ -211,7 +211,7 @@ def test_a_definition_makes_a_kind(api, namespace):
     assert (found["spec"]["size"], found["status"]) == (4, {"size": 3})
     with pytest.raises(client.ApiException) as refused:
         custom.patch_namespaced_custom_object(*place, "t", {"spec": {"size": "many"}})
-    (cause,) = json.loads(refused.value.body)["details"]["causes"]
+    cause, *_ = json.loads(refused.value.body)["details"]["causes"]
     assert (refused.value.status, cause["field"]) == (422, "spec.size")
     things = dynamic.DynamicClient(api).resources.get(api_version=f"{group}/v1", kind="Thing")
     assert [one.metadata.name for one in things.get(namespace=namespace).items] == ["t"]

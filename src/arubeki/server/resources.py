@@ -296,7 +296,6 @@ def _core(events: Projection) -> list[Resource]:
     def status(kind: str) -> Subresource:
         return Subresource("status", GVK("", "v1", kind))
 
-    binding = GVK("", "v1", "Binding")
     return [
         core("Binding", "bindings", prefix="", verbs=("create",)),
         core("ConfigMap", "configmaps", "cm"),
@@ -332,23 +331,8 @@ def _core(events: Projection) -> list[Resource]:
         core(
             "Pod", "pods", "po",
             categories=("all",),
-            subresources={
-                "binding": Subresource("binding", binding, ("create",)),
-                "eviction": Subresource(
-                    "eviction", GVK("policy", "v1", "Eviction"), ("create",)
-                ),
-                "log": Subresource("log", GVK("", "v1", "Pod"), ("get",)),
-                "status": status("Pod"),
-            },
-            selectable={
-                **_fields(
-                    "spec.nodeName", "spec.restartPolicy", "spec.schedulerName",
-                    "spec.serviceAccountName", "status.phase", "status.podIP",
-                    "status.nominatedNodeName",
-                ),
-                **_fields("spec.hostNetwork", default="false"),
-                "status.podIPs": Selectable(("status.podIP",)),
-            },
+            subresources=_POD_SUBRESOURCES,
+            selectable=_POD_FIELDS,
         ),
         core("Secret", "secrets", selectable=_fields("type")),
         core("ServiceAccount", "serviceaccounts", "sa"),
@@ -365,6 +349,21 @@ def _core(events: Projection) -> list[Resource]:
 def _fields(*paths: str, default: str = "") -> dict[str, Selectable]:
     return {path: Selectable((path,), default) for path in paths}
 
+
+_POD_SUBRESOURCES = {
+    "binding": Subresource("binding", GVK("", "v1", "Binding"), ("create",)),
+    "eviction": Subresource("eviction", GVK("policy", "v1", "Eviction"), ("create",)),
+    "log": Subresource("log", GVK("", "v1", "Pod"), ("get",)),
+    "status": Subresource("status", GVK("", "v1", "Pod")),
+}
+_POD_FIELDS = {
+    **_fields(
+        "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
+        "status.phase", "status.podIP", "status.nominatedNodeName",
+    ),
+    **_fields("spec.hostNetwork", default="false"),
+    "status.podIPs": Selectable(("status.podIP",)),
+}  # fmt: skip
 
 _ABOUT = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
 

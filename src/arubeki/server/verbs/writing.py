@@ -90,7 +90,7 @@ async def patch_object(call: Call) -> Response:
             conform(call.resource, wanted, options.validation, call.warnings, duplicates)
         except failures.Undecodable as error:
             # What the patch makes is no object of the kind: the patch is invalid, says Kubernetes.
-            text = wire.encode_json(wanted).decode()
+            text = wire.encode_json(language(obj)).decode()
             fault = FieldError.invalid("patch", text, error.why)
             raise fields.invalid("", "", "", [fault]) from error
         return wanted
