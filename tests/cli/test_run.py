@@ -115,7 +115,7 @@ def test_it_runs_a_files_controllers_against_the_cluster_of_the_kubeconfig(tmp_p
                 line,
             )
             assert run.errors == ""
-            assert await server.end() == 0
+            assert await server.end() == 0, server.errors
 
     asyncio.run(main())
 
@@ -126,7 +126,7 @@ def test_it_starts_a_cluster_first_when_told_to(tmp_path, file):
         async with Run(file, *words, home=tmp_path) as run:
             assert "cluster ready at https://127.0.0.1:" in run.block
             assert (await copied(tmp_path))["data"] == {"text": "* hello *"}
-            assert await run.end() == 0
+            assert await run.end() == 0, run.errors
             assert run.errors == ""
         assert not (tmp_path / ".kube").exists()
         assert marked(run.mark) == set()
@@ -171,7 +171,7 @@ def test_without_the_definitions_the_controller_waits_for_them(tmp_path, file):
             )  # fmt: skip
             assert await client.list(definitions) == []
             await client.close()
-            assert await run.end() == 0
-            assert await server.end() == 0
+            assert await run.end() == 0, run.errors
+            assert await server.end() == 0, server.errors
 
     asyncio.run(main())
