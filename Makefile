@@ -7,7 +7,7 @@ RUN := .venv/bin/python
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: setup demo test test-all durability bench facts lock clean
+.PHONY: setup demo test test-all durability bench facts docs lock clean
 
 setup: .venv/.ready
 
@@ -36,6 +36,9 @@ bench: setup           ## the figures of docs/benchmarks.md
 facts: setup           ## generate api/facts and kinds anew from published packages
 	@$(RUN) tools/generate_facts.py
 	@$(RUN) tools/generate_kinds.py
+
+docs: setup            ## write docs/reference/cli.md anew
+	@$(RUN) tools/cli_reference.py
 
 lock: setup
 	@$(UV) lock
