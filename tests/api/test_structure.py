@@ -469,3 +469,9 @@ def test_no_value_is_too_strange_for_a_built_in_schema(shape, spec):
     if not structure.types(obj, shape, "Pod"):
         structure.prune(obj, shape)
         assert structure.prune(obj, shape) == []
+
+
+def test_a_quotient_beyond_all_numbers_is_no_multiple():
+    shape = schema.parse({"type": "number", "multipleOf": 0.001})
+    (fault,) = structure.check(1e308, shape)
+    assert "should be a multiple of 0.001" in fault.message

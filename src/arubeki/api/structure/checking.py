@@ -9,6 +9,7 @@ Source: kube-openapi pkg/validation/{validate,errors}, apiextensions-apiserver
 pkg/apiserver/validation/validation.go and pkg/apiserver/schema/listtype/validation.go.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -222,7 +223,7 @@ def _enum_check(node: Schema) -> Check | None:
 
     def enum(value: Any, path: str, faults: list[FieldError]) -> None:
         # Go makes an integer of the value where the word is one, whatever is lost.
-        whole = int(value) if isinstance(value, float) else value
+        whole = int(value) if isinstance(value, float) and math.isfinite(value) else value
         marks = {msgspec.json.encode(one, order="deterministic") for one in (value, whole)}
         if not marks & allowed:
             faults.append(FieldError.not_supported(path.removeprefix("."), value, words))

@@ -4,6 +4,7 @@ Pure: no I/O, no clock.
 Source: kube-openapi pkg/validation/validate/{validator,values}.go, errors/schema.go.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -59,4 +60,5 @@ def _is_multiple(value: float, factor: float) -> bool:
     if isinstance(value, int) and float(factor).is_integer():
         return value % int(factor) == 0
     ratio = value * (1 / factor) if factor < 1 else value / factor
-    return abs(ratio - round(ratio)) < 1e-9
+    # A quotient may be beyond a float's range though its parts are not.
+    return math.isfinite(ratio) and abs(ratio - round(ratio)) < 1e-9
