@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from arubeki.runtime.cache import Entry, Key, Mark
+from arubeki.runtime.likeness import is_same
 
 KEYS_LIMIT = 100_000
 """How many keys' intents are remembered."""
@@ -100,9 +101,8 @@ class Intents:
         return extract(msgspec.json.decode(live.raw), self.manager, target.subresource)
 
     def _is_last_intent(self, target: Target, body: bytes, live: Entry[Any]) -> bool:
-        intent: dict[str, Any] = msgspec.json.decode(body)
-        uid = intent.get("metadata", {}).pop("uid", live.uid)  # a precondition, owned by nobody
-        return bool(uid == live.uid) and self.last(target, live) == intent
+        last = self.last(target, live)
+        return last is not None and is_same(body, last, live.uid)
 
     def _fields(self, entry: Entry[Any], target: Target) -> int | None:
         return entry.marks.get(Mark(self.manager, target.subresource))
