@@ -12,7 +12,8 @@ from pathlib import Path
 
 from arubeki import clock
 from arubeki.kinds import core_v1 as core
-from arubeki.node.pod import PodLife, Site
+from arubeki.node.pod import PodLife
+from arubeki.node.site import Site
 from tests.node.kit import Played, container, main_status
 
 ADDRESS = "127.7.0.2"

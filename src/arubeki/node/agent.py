@@ -27,8 +27,9 @@ from arubeki.net.message import Answer, Request
 from arubeki.node import heartbeat, serving
 from arubeki.node.expand import References
 from arubeki.node.network.addresses import Block, PodAddresses
-from arubeki.node.pod import Objects, PodLife, Site, Stage
+from arubeki.node.pod import PodLife, Stage
 from arubeki.node.runtimes.base import Runtime
+from arubeki.node.site import Objects, Site
 from arubeki.node.volumes import remove_tree
 from arubeki.runtime.cache import Key
 from arubeki.runtime.controller import Controller

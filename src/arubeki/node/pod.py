@@ -14,10 +14,8 @@ import contextlib
 import enum
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from arubeki import clock
 from arubeki.errors import ArubekiError
@@ -26,8 +24,9 @@ from arubeki.kinds import pods
 from arubeki.kinds.base import UNSET
 from arubeki.node import expand, recipe, status, volumes
 from arubeki.node.container import Life, Place
-from arubeki.node.expand import References, Surroundings
-from arubeki.node.runtimes.base import Command, PodSandbox, Runtime
+from arubeki.node.expand import Surroundings
+from arubeki.node.runtimes.base import Command, PodSandbox
+from arubeki.node.site import Site, Told
 
 logger = logging.getLogger(__name__)
 
@@ -48,35 +47,6 @@ class Stage(enum.Enum):
     ENDED = "its containers have ended for good"
     STOPPING = "its containers are being ended"
     GONE = "nothing of it is left but its logs"
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """An Event to be written about a Pod."""
-
-    type: str
-    reason: str
-    message: str
-
-
-Objects: TypeAlias = tuple[dict[str, core.ConfigMap], dict[str, core.Secret]]
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What a node gives to its Pods: a place, and what it knows of the world.
-
-    `objects` returns those of a namespace that are referred to, by name, as far as they exist.
-    """
-
-    runtime: Runtime
-    directory: Path
-    objects: Callable[[str, References], Objects]
-    services: Callable[[str], Sequence[core.Service]]
-    allocatable: Mapping[str, str]
-    take_address: Callable[[str], str]
-    release_address: Callable[[str], None]
-    host_address: str
 
 
 class PodLife:
