@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _called(verb: str, options: object) -> int:
     """Import the module of `verb`, run it, and turn expected errors into lines."""
+    import gc
     import importlib
 
     from arubeki.cli import failures
@@ -41,8 +42,12 @@ def _called(verb: str, options: object) -> int:
 
     module_name, function_name = verb.split(":")
     try:
-        function = getattr(importlib.import_module(f"arubeki.cli.{module_name}"), function_name)
-        status = int(function(options))
+        gc.disable()  # what an import makes stays: there is nothing to collect
+        try:
+            module = importlib.import_module(f"arubeki.cli.{module_name}")
+        finally:
+            gc.enable()
+        status = int(getattr(module, function_name)(options))
         sys.stdout.flush()
         return status
     except ArubekiError as error:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from arubeki.cli import context
+from arubeki.cli import context, memory
 from arubeki.cluster import Cluster, Options
 from arubeki.errors import ArubekiError
 
@@ -107,11 +107,13 @@ async def serving(options: Any, stop: Stop) -> AsyncIterator[tuple[Cluster, str]
 
 
 async def _ready(cluster: Cluster) -> None:
-    await cluster.start()
-    try:
-        await cluster.wait_ready(READY_SECONDS)
-    except TimeoutError as error:
-        raise ArubekiError(str(error)) from error
+    memory.map_large_blocks()
+    with memory.starting():
+        await cluster.start()
+        try:
+            await cluster.wait_ready(READY_SECONDS)
+        except TimeoutError as error:
+            raise ArubekiError(str(error)) from error
 
 
 def wishes(options: Any) -> Options:
