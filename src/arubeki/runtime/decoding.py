@@ -83,9 +83,8 @@ class Decoding(Generic[T]):
         self._kind: Kind = kind if isinstance(kind, Kind) else kind.KIND  # type: ignore[attr-defined]
         self._class: Any = dict if isinstance(kind, Kind) else kind
         self._is_dict = issubclass(self._class, dict)
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
-            dict if self._is_dict else self._class
-        )
+        # Made with the first object: many kinds are watched of which there is none for long.
+        self._decoder: msgspec.json.Decoder[Any] | None = None
         self._heads: msgspec.json.Decoder[Head] = msgspec.json.Decoder(Head)
         self.managers: set[str] = set()
 
@@ -116,8 +115,11 @@ class Decoding(Generic[T]):
         )
 
     def _decode(self, data: bytes | msgspec.Raw) -> T:
+        decoder = self._decoder
+        if decoder is None:
+            decoder = self._decoder = msgspec.json.Decoder(dict if self._is_dict else self._class)
         try:
-            decoded: Any = self._decoder.decode(data)
+            decoded: Any = decoder.decode(data)
         except msgspec.ValidationError:
             decoded = decode(self._class, data)  # more lenient, and slower
         if self._is_dict:
