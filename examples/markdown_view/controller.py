@@ -1,6 +1,11 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["arubeki"]
+# ///
 """The MarkdownView controller: a ConfigMap, a Deployment and a Service, from the front.
 
-After zoetrope's kubebuilder-training. Run it with `arubeki run --up controller.py`.
+After zoetrope's kubebuilder-training. Run it with `arubeki run controller.py --up`; on any other
+cluster with `arubeki run controller.py`.
 """
 
 import os
@@ -46,7 +51,8 @@ class MarkdownView(Resource[Spec, Status]):
 
 
 app = App("markdown-view")
-views = app.controller(MarkdownView, owns=[core.ConfigMap, apps.Deployment, core.Service])
+OWNED = [core.ConfigMap, apps.Deployment, core.Service]
+views = app.controller(MarkdownView, owns=OWNED, on_error="Degraded")
 
 
 @views.reconcile

@@ -11,6 +11,7 @@ status 0 if every step came true, 1 if one did not.
 
 import argparse
 import asyncio
+import contextlib
 import os
 import shlex
 import shutil
@@ -280,7 +281,8 @@ async def main(runtime: str) -> int:
             if sys.stdout.isatty():
                 await applied(demo)
                 print("Ctrl-C ends it.")
-                await asyncio.Event().wait()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
     return 0
 
 
@@ -300,4 +302,4 @@ if __name__ == "__main__":
     try:
         sys.exit(asyncio.run(main(options().runtime)))
     except KeyboardInterrupt:
-        sys.exit(0 if Demo.is_over else 130)
+        sys.exit(130)  # before its end, so not every step came true

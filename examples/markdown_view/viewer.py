@@ -1,3 +1,7 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["markdown-it-py>=3"]
+# ///
 """A small web server that renders the markdown files of a folder.
 
     python viewer.py --address 127.0.0.1 --port 3000 --directory /markdowns
