@@ -69,7 +69,7 @@ def main() -> None:
     options = parser.parse_args()
     Handler.directory = options.directory
     with ThreadingHTTPServer((options.address, options.port), Handler) as server:
-        print(f"serving {options.directory} on {options.address}:{options.port}", flush=True)
+        print(f"serving {options.directory} on {options.address}:{server.server_port}", flush=True)
         server.serve_forever()
 
 
