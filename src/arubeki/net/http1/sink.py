@@ -12,7 +12,7 @@ from typing import Protocol
 
 from arubeki.net.message import Chunk
 
-TLS_WRITE_BYTES = 8192
+TLS_WRITE_BYTES = 6 * 1024
 """The most that a stream writes at once under TLS."""
 
 
