@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from arubeki.cli import context, memory
+from arubeki.cli import context, limits, memory
 from arubeki.cluster import Cluster, Options
 from arubeki.errors import ArubekiError
 
@@ -107,6 +107,7 @@ async def serving(options: Any, stop: Stop) -> AsyncIterator[tuple[Cluster, str]
 
 
 async def _ready(cluster: Cluster) -> None:
+    limits.raise_open_files()
     memory.map_large_blocks()
     with memory.starting():
         await cluster.start()
