@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import platform
+import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,13 @@ def load_here() -> None:
     """Keep this process, and what it starts, on the core of the load."""
     if cores()[1]:
         os.sched_setaffinity(0, cores()[1])
+
+
+def raise_open_files() -> None:
+    """Let this process, and what it starts, open as many files as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = 8192 if hard == resource.RLIM_INFINITY else min(hard, 8192)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, enough), hard))
 
 
 def cpu_seconds(pid: int) -> float:

@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> int:
         parser.error(f"no such group: {', '.join(sorted(unknown))}")
     found = {"machine": machine.description(), "figures": {}}
     machine.load_here()
+    machine.raise_open_files()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="arubeki-bench-") as folder:
         for name in options.groups or GROUPS:
