@@ -127,7 +127,7 @@ class Played(FakeRuntime):
         self.note("exec", container.name, *argv)
         if container.exit is not None:
             raise StartError(f"container {container.name} is not running")
-        answer = self.answers.get(argv[0], 0)
+        answer = self.answers.get(argv[0] if argv else "", 0)
         if callable(answer):
             answer = answer()
         if asyncio.iscoroutine(answer):

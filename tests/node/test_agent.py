@@ -4,6 +4,7 @@ import asyncio
 
 from arubeki.kinds import core_v1 as core
 from arubeki.kinds import meta_v1 as meta
+from arubeki.node import volumes
 from tests.node.kit import (
     NAMESPACE,
     NODE,
@@ -154,10 +155,14 @@ def test_a_deleted_pod_goes_when_its_containers_have_ended(run):
 
 def test_the_last_status_of_a_deleted_pod_says_how_it_ended(run):
     async def scenario(world):
-        await world.create(pod(finalizers=["example.com/hold"]))
-        await world.phase("Running")
+        volume = core.Volume(name="v", emptyDir=core.EmptyDirVolumeSource())
+        await world.create(pod(finalizers=["example.com/hold"], volumes=(volume,)))
+        found = await world.phase("Running")
+        place = world.directory / NODE / "pods" / found.uid / "volumes"
+        assert place.exists()
         await world.delete()
         found = await world.phase("Failed")
+        assert not place.exists()
         assert main_status(found).state.terminated.exitCode == 143
         await settle(world)
         held = await world.pod()
@@ -259,6 +264,34 @@ def test_a_pod_that_has_ended_is_gone_with_its_object(run):
     run(scenario)
 
 
+# What is status only.
+
+
+def test_where_nothing_runs_the_runtime_answers_all_probes_and_hooks(run):
+    http = core.HTTPGetAction(port=80)
+    spec = container(
+        readinessProbe=core.Probe(httpGet=http),
+        livenessProbe=core.Probe(tcpSocket=core.TCPSocketAction(port=80)),
+        startupProbe=core.Probe(grpc=core.GRPCAction(port=80)),
+        lifecycle=core.Lifecycle(
+            postStart=core.LifecycleHandler(httpGet=http),
+            preStop=core.LifecycleHandler(httpGet=http),
+        ),
+    )
+
+    async def scenario(world):
+        await world.create(pod(spec))
+        await world.until(lambda one: condition(one, "Ready"))
+        found = await world.until(lambda one: condition(one, "Ready").status == "True")
+        await asyncio.sleep(60)
+        assert main_status(found).restartCount == 0
+        await world.delete()
+        await world.gone(seconds=2)
+        assert {one.type for one in await world.events()} == {"Normal"}
+
+    run(scenario)
+
+
 # What a Pod refers to.
 
 
@@ -311,6 +344,35 @@ def test_a_volume_that_is_missing_is_waited_for(run):
         await world.create(config_map(a="1"))
         await settle(world)
         assert (await world.pod()).status.phase == "Running"
+
+    run(scenario)
+
+
+def test_files_that_could_not_be_brought_up_to_date_are_tried_again(run, monkeypatch):
+    write = volumes.write_files
+
+    async def scenario(world):
+        await world.create(config_map(a="1"))
+        source = core.ConfigMapVolumeSource(name="cm")
+        made = await world.create(pod(volumes=(core.Volume(name="v", configMap=source),)))
+        await world.phase("Running")
+        await settle(world)
+
+        def full(*_):
+            raise OSError("disk full")
+
+        monkeypatch.setattr(volumes, "write_files", full)
+        await world.client.patch(core.ConfigMap, "cm", NAMESPACE, {"data": {"a": "2"}})
+        await asyncio.sleep(11)
+        said = await world.events("FailedMount")
+        assert [(one.message, one.count) for one in said] == [
+            ('MountVolume.SetUp failed for volume "v" : disk full', 1)
+        ]
+        assert main_status(await world.pod()).state.running
+        monkeypatch.setattr(volumes, "write_files", write)
+        await asyncio.sleep(2)
+        place = world.directory / NODE / "pods" / made.uid / "volumes/kubernetes.io~configmap/v"
+        assert (place / "a").read_text() == "2"
 
     run(scenario)
 

@@ -270,6 +270,20 @@ def test_another_image_means_another_run_whatever_the_policy():
     run(scenario, policy="Never")
 
 
+def test_two_reasons_to_end_a_run_are_one_end():
+    async def scenario(bench):
+        bench.runtime.obeys["main"] = 5
+        life = await bench.begun(1)
+        life.redefine(container(image="other"))
+        life.redefine(container(image="another"))
+        await asyncio.sleep(10)
+        assert bench.reasons().count("Killing") == 1
+        assert bench.runtime.times("term") == [1]
+        assert life.status().restartCount == 1
+
+    run(scenario)
+
+
 def test_the_same_image_changes_nothing():
     async def scenario(bench):
         life = await bench.begun(5)

@@ -168,6 +168,25 @@ def test_a_pod_whose_containers_are_done_keeps_its_address_and_has_no_sandbox():
     run(scenario)
 
 
+def test_when_a_pod_is_gone_nobody_is_at_work_for_it_any_more():
+    async def scenario(world):
+        async def slow():
+            try:
+                await asyncio.sleep(1000)
+            finally:
+                await asyncio.sleep(0.01)  # what is cancelled may need a moment
+
+        world.runtime.answers["slow"] = slow
+        probe = command_probe("slow")
+        life = await world.begun(pod(container(readinessProbe=probe, livenessProbe=probe)), 1)
+        life.stop(30)
+        await life.gone.wait()
+        await asyncio.sleep(0)
+        assert len(asyncio.all_tasks()) == 1
+
+    run(scenario)
+
+
 @pytest.mark.parametrize(("code", "expected"), [(0, "Succeeded"), (143, "Failed")])
 def test_a_stopped_pod_ends_by_its_exit_codes(code, expected):
     async def scenario(world):

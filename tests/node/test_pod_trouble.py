@@ -9,6 +9,7 @@ from arubeki.kinds import core_v1 as core
 from arubeki.kinds.base import UNSET
 from arubeki.node.network.addresses import NoAddressLeft
 from arubeki.node.pod import Stage
+from arubeki.node.volumes import Volumes
 from tests.node.kit import config_map, container, pod
 from tests.node.lives import main_status_of, phase, run, sidecar
 
@@ -29,6 +30,35 @@ def test_a_volume_that_is_missing_is_said_and_waited_for(tmp_path):
         life.update(life.pod)
         await asyncio.sleep(0.001)
         assert phase(life) == "Running"
+
+    run(scenario, tmp_path)
+
+
+def test_files_are_looked_at_only_when_something_they_are_made_of_has_changed(
+    tmp_path, monkeypatch
+):
+    prepared = []
+    prepare = Volumes.prepare
+
+    def counted(*args):
+        prepared.append(1)
+        return prepare(*args)
+
+    monkeypatch.setattr(Volumes, "prepare", counted)
+
+    async def scenario(world):
+        world.config_maps["cm"] = config_map(a="1")
+        source = core.ConfigMapVolumeSource(name="cm")
+        life = await world.begun(pod(volumes=(core.Volume(name="v", configMap=source),)))
+        for _ in range(5):
+            assert life.update(life.pod.evolve(status=life.status()))
+        assert len(prepared) == 1
+        world.config_maps["cm"] = config_map(a="2")
+        assert life.update(life.pod)
+        assert len(prepared) == 2
+        labelled = life.pod.metadata.evolve(labels={"new": "label"})
+        assert life.update(life.pod.evolve(metadata=labelled))
+        assert len(prepared) == 3
 
     run(scenario, tmp_path)
 

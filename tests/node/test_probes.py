@@ -13,6 +13,7 @@ from arubeki.net import tls
 from arubeki.node import hooks, probes
 from arubeki.node.probes import Asked, Target
 from arubeki.node.runtimes.base import Command, Executed, PodSandbox, StartError
+from arubeki.node.runtimes.fake import FakeContainer
 from tests.node.kit import Played, container
 
 POD = PodSandbox("u1", "ns", "p", Path("/nowhere"))
@@ -127,7 +128,8 @@ def response(code, body=b"", **headers):
 
 
 def target(spec=None):
-    return Target(None, None, spec or container(), "127.0.0.1")
+    running = FakeContainer("x://1", "main", 0.0, pid=1)
+    return Target(None, running, spec or container(), "127.0.0.1")
 
 
 def http(port, *, spec=None, timeout=1, **action):

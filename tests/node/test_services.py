@@ -181,7 +181,7 @@ class ServiceWorld(World):
 
     async def events(self, reason):
         found = await self.client.list(core.Event, NAMESPACE)
-        return [one.message for one in found if one.reason == reason]
+        return [one for one in found if one.reason == reason]
 
 
 def run(scenario):
@@ -286,8 +286,8 @@ def test_a_low_port_that_cannot_be_had_is_served_higher_and_said_once():
             await world.patch("web-1", UNREADY)
             await world.patch("web-1", READY)
         said = await world.events("PortMoved")
-        assert len(said) == 1
-        assert f"listening on {address}:10080" in said[0]
+        assert [one.count for one in said] == [1]
+        assert f"listening on {address}:10080" in said[0].message
 
     run(scenario)
 
@@ -323,6 +323,8 @@ def test_udp_is_said_to_be_not_carried():
         await world.client.create(service(*ports))
         await world.manager.settle()
         said = await world.events("PortNotCarried")
-        assert said == ["port 5300/UDP is not carried: the proxy of this node knows TCP alone"]
+        assert [one.message for one in said] == [
+            "port 5300/UDP is not carried: the proxy of this node knows TCP alone"
+        ]
 
     run(scenario)

@@ -80,11 +80,16 @@ def test_who_stops_following_leaves_nothing_behind(run):
     async def scenario(world):
         await world.create(pod(shell("echo begin; exec sleep 1000")))
         await world.said("begin")
+        await world.node.manager.settle()
+        tasks = asyncio.all_tasks()
         following = asyncio.ensure_future(world.logs(follow=True))
         await world.said("begin")
         following.cancel()
         with pytest.raises(asyncio.CancelledError):
             await following
+        await asyncio.sleep(0.01)
+        left = [one.get_coro().__qualname__ for one in asyncio.all_tasks() - tasks]
+        assert not [one for one in left if "_Sending" in one]
 
     run(scenario)
 

@@ -89,6 +89,7 @@ def test_a_pod_that_was_stopped_ends_by_its_codes_whatever_the_policy():
     assert phase([ran("a", 0)], over=True) == "Succeeded"
     assert phase([ran("a", 0), ran("b", 137)], over=True) == "Failed"
     assert phase([backing_off("a", 1)], over=True) == "Failed"
+    assert phase([backing_off("a", 0)], over=True) == "Failed"  # it was to run once more
 
 
 @pytest.mark.parametrize(

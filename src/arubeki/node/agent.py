@@ -22,7 +22,6 @@ from arubeki.client.client import Client
 from arubeki.errors import Conflict, NotFound
 from arubeki.kinds import core_v1 as core
 from arubeki.kinds import meta_v1 as meta
-from arubeki.kinds import pods
 from arubeki.net.message import Answer, Request
 from arubeki.node import heartbeat, serving
 from arubeki.node.expand import References
@@ -187,10 +186,6 @@ class Node:
         is_current = True
         if life is not None:
             is_current = life.update(pod)
-        elif pods.is_terminal(pod) and pod.deleting:
-            # It had ended before this agent began: nothing is here but its object.
-            await session.delete(pod, grace_seconds=0)
-            return None
         else:
             life = await self._begin(key, pod)
         if pod.deleting:

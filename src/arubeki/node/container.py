@@ -299,10 +299,7 @@ class Life:
             self._ask("Liveness", spec.livenessProbe, handle)
 
     def _ended(self, handle: Container, exit_: Exit) -> None:
-        """Note how a run ended; once is enough."""
-        ended = self.state.terminated
-        if handle is not self.handle or (ended and ended.containerID == handle.id):
-            return
+        """Note how a run ended."""
         self._cancel(*self._tasks)
         self.started = False
         self.ready = self.is_init and exit_.code == 0

@@ -27,7 +27,7 @@ async def run(handler: core.LifecycleHandler, target: Target) -> None:
             done = await target.runtime.execute(target.container, argv, EXEC_SECONDS)
             if done.code:
                 raise HookFailed(f"command exited with {done.code}")
-        elif handler.httpGet:
+        elif handler.httpGet and target.container.pid:
             action = handler.httpGet
             port = probes.port_number(action.port or 80, target.spec)
             url = httpget.url_of(action, target.address, port)
@@ -35,7 +35,7 @@ async def run(handler: core.LifecycleHandler, target: Target) -> None:
             await httpget.get(url, action.httpHeaders or (), "lifecycle")
         elif handler.sleep:
             await asyncio.sleep(handler.sleep.seconds)
-        else:
+        elif not handler.httpGet:
             raise HookFailed("a hook must be exec, httpGet or sleep")
     except (OSError, probes.NoPort, StartError) as error:
         raise HookFailed(str(error)) from error

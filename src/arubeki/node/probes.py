@@ -96,11 +96,9 @@ async def once(probe: core.Probe, target: Target) -> Asked:
     """Ask once, within the probe's time."""
     seconds = max(1, probe.timeoutSeconds or 1)
     try:
-        if probe.exec:
-            return await _exec(probe.exec, target, seconds)
-        if not target.container.pid and (probe.httpGet or probe.tcpSocket):
-            # Nothing runs behind a container that is status only; its runtime answers for it.
-            return await _exec(core.ExecAction(command=()), target, seconds)
+        if probe.exec or not target.container.pid:
+            # Nothing runs behind a container that is status only: its runtime answers for it.
+            return await _exec(probe.exec or core.ExecAction(), target, seconds)
         if probe.httpGet:
             return await _http(probe.httpGet, target, seconds)
         if probe.tcpSocket:

@@ -80,5 +80,5 @@ class Keeper:
         for pid, status in kin.ended(self._woken):
             if pid in self._supervisors:
                 self._supervisors.discard(pid)
-                if os.WIFSIGNALED(status):  # it could not clean up: its orphans are ours now
+                if status:  # it may not have cleaned up: its orphans are ours now
                     kin.kill_children(self._supervisors)

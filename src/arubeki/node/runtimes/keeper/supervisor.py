@@ -75,7 +75,13 @@ class Supervisor:
             return 1
         for fd in (self._stdout, self._stderr):
             os.close(fd)
-        self._watch(started)
+        try:
+            self._watch(started)
+        except BaseException:
+            # Whatever it is: when we are gone, nobody can find what the container has started.
+            kin.kill(self._child, signal.SIGKILL)
+            self._sweep()
+            raise
         return 0
 
     def _start(self, job: dict[str, Any]) -> int:
@@ -214,12 +220,19 @@ class Supervisor:
                 self._over = True
 
     def _obey(self) -> None:
-        data = self._control.recv(65536)
+        data = self._receive()
         if not data:
             self._ending = self._deserted = True
             return
         self._received += data
         self._obey_received()
+
+    def _receive(self) -> bytes:
+        """Return what the server says, b"" when it is gone, also if it left something unread."""
+        try:
+            return self._control.recv(1 << 20)
+        except ConnectionResetError:
+            return b""
 
     def _obey_received(self) -> None:
         *lines, self._received = self._received.split(b"\n")
@@ -251,7 +264,7 @@ class Supervisor:
 
     def _read_line(self) -> bytes | None:
         while b"\n" not in self._received:
-            data = self._control.recv(1 << 20)
+            data = self._receive()
             if not data or self._ending:
                 return None
             self._received += data
