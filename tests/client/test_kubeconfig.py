@@ -90,9 +90,50 @@ def test_a_context_that_is_gone_is_not_chosen_again(tmp_path: Path) -> None:
     merge(path, "first")
     merge(path, "second")
     kubeconfig.remove_context(path, "first")
+    assert read(path)["current-context"] == "second"
     kubeconfig.remove_context(path, "second")
-    assert read(path)["current-context"] == ""
-    assert read(path)["contexts"] == []
+    assert not path.exists(), "it was made for them"
+
+
+def test_a_file_that_others_have_come_into_stays(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    merge(path)
+    document = read(path)
+    for plural, entries in yaml.safe_load(THEIRS).items():
+        if isinstance(entries, list):
+            document[plural] += entries  # type: ignore[operator]
+    path.write_text(yaml.safe_dump(document))
+    kubeconfig.remove_context(path, "arubeki")
+    assert [one["name"] for one in read(path)["contexts"]] == ["work"]  # type: ignore[attr-defined]
+
+
+def test_an_empty_file_that_was_there_stays(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text("apiVersion: v1\nkind: Config\nclusters: []\n")
+    merge(path)
+    kubeconfig.remove_context(path, "arubeki")
+    assert path.exists()
+
+
+def test_ours_are_told_from_theirs(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(THEIRS)
+    merge(path)
+    assert kubeconfig.marked(path) == {"arubeki": CLUSTER}
+    assert kubeconfig.marked(tmp_path / "none") == {}
+
+
+def test_with_other_names_to_take_nothing_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(THEIRS)
+    names = [
+        kubeconfig.merge_context(path, "work", cluster=CLUSTER, user=USER, others=["b", "c"])
+        for _ in range(2)
+    ]
+    assert names == ["b", "c"]
+    kubeconfig.remove_context(path, "b")
+    kubeconfig.remove_context(path, "c")
+    assert read(path) == yaml.safe_load(THEIRS)
 
 
 def test_two_clusters_may_be_taken_out_in_any_order(tmp_path: Path) -> None:

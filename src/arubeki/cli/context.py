@@ -42,18 +42,15 @@ def merged(path: Path, url: str, cluster: dict[str, Any], user: dict[str, Any]) 
     A file or folder that was made for it goes with it. Raises: ConfigError.
     """
     made_folder = not path.parent.exists()
-    was_there = path.exists()
-    stale = [name for name, one in kubeconfig.marked(path).items() if is_stale(one, url)]
-    for name in stale:
-        kubeconfig.remove_context(path, name)
-    # A file that holds nothing but what a crash left was made by the one that crashed.
-    made_file = not was_there or (bool(stale) and kubeconfig.is_empty(path))
+    for name, one in kubeconfig.marked(path).items():
+        if is_stale(one, url):
+            kubeconfig.remove_context(path, name)
     others = [f"{NAME}-{urlsplit(url).port}", *(f"{NAME}-{count}" for count in range(2, 100))]
     name = kubeconfig.merge_context(path, NAME, cluster=cluster, user=user, others=others)
     try:
         yield name
     finally:
-        kubeconfig.remove_context(path, name, drop_empty=made_file)
+        kubeconfig.remove_context(path, name)
         if made_folder:
             with contextlib.suppress(OSError):  # something else has come to lie there
                 path.parent.rmdir()

@@ -4,7 +4,8 @@ The file belongs to the user and to other programs: it is locked as client-go lo
 made exclusively), replaced in one step, and everything in it that is not ours stays. A context keeps
 in an extension which context was current before it, so that removing it gives the user that one
 back, also when the program that wrote it has crashed since. The extension tells ours from the
-user's own contexts too, which are never replaced.
+user's own contexts too, which are never replaced, and whether the file was made for us: the last
+context then takes it along.
 Source: client-go tools/clientcmd/config.go (lockFile), kind pkg/cluster/internal/kubeconfig.
 
 On the ring: beside the transport; run by whoever starts a cluster.
@@ -28,6 +29,7 @@ LOCK_SECONDS = 2.0
 _LOCK_STEP_SECONDS = 0.05
 _EXTENSION = "arubeki"
 _PREVIOUS = "previous-context"
+_MADE = "made-file"
 _PLURALS = ("clusters", "users", "contexts")
 
 
@@ -66,6 +68,7 @@ def merge_context(
     Raises: ConfigError when the file is no kubeconfig, stays locked or cannot be written.
     """
     with _changed(path) as document:
+        is_made = not Path(path).exists()
         names = (name, *others)
         taken = _names(document) if len(names) > 1 else set()
         name = next((one for one in names if one not in taken), names[-1])
@@ -74,7 +77,8 @@ def merge_context(
         context: dict[str, Any] = {"cluster": name, "user": name}
         if namespace:
             context["namespace"] = namespace
-        context["extensions"] = [{"name": _EXTENSION, "extension": {_PREVIOUS: previous}}]
+        mark = {_PREVIOUS: previous} | ({_MADE: True} if is_made or _made(document, name) else {})
+        context["extensions"] = [{"name": _EXTENSION, "extension": mark}]
         document.setdefault("apiVersion", "v1")
         document.setdefault("kind", "Config")
         document["current-context"] = name
@@ -83,28 +87,33 @@ def merge_context(
     return name
 
 
-def remove_context(path: Path | str, name: str, *, drop_empty: bool = False) -> None:
+def remove_context(path: Path | str, name: str) -> None:
     """Take the cluster, user and context called `name` out; nothing happens if they are not there.
 
-    If the context is current, the one before it becomes current again, if it still exists. With
-    `drop_empty` the file goes too when nothing is left in it.
+    If the context is current, the one before it becomes current again, if it still exists. A file
+    that was made for such contexts goes with the last one, if nothing else has come into it.
     Raises: ConfigError.
     """
     if not Path(path).exists():
         return
-    with _changed(path, drop_empty=drop_empty) as document:
-        previous = _previous(document, name)
+    with _changed(path) as document:
+        previous, is_made = _previous(document, name), _made(document, name)
         if document.get("current-context") == name:
             known = {each.get("name") for each in _others(document, "contexts", name)}
             document["current-context"] = previous if previous in known else ""
         for plural in _PLURALS:
             if document.get(plural):
                 document[plural] = _others(document, plural, name)
+        contexts = _others(document, "contexts", "")
+        marks = [mark for one in contexts if (mark := _mark(one)) is not None]
         # Who came after us and will go after us gives back what we would have.
-        for entry in document.get("contexts") or ():
-            mark = _mark(entry)
-            if mark is not None and mark.get(_PREVIOUS) == name:
+        for mark in marks:
+            if mark.get(_PREVIOUS) == name:
                 mark[_PREVIOUS] = previous
+        if is_made and marks:
+            marks[0][_MADE] = True
+        elif is_made and not _names(document):
+            document.clear()
 
 
 def marked(path: Path | str) -> dict[str, dict[str, Any]]:
@@ -122,14 +131,9 @@ def marked(path: Path | str) -> dict[str, dict[str, Any]]:
     }
     return {
         one["name"]: one.get("cluster") or {}
-        for one in document.get("clusters") or ()
+        for one in _others(document, "clusters", "")
         if isinstance(one, dict) and one.get("name") in names
     }
-
-
-def is_empty(path: Path | str) -> bool:
-    """Whether a file is missing or names nothing. Raises: ConfigError."""
-    return not Path(path).exists() or not _names(read(Path(path)))
 
 
 def _entries(
@@ -166,17 +170,27 @@ def _mark(context: Any) -> dict[str, Any] | None:
     return None
 
 
-def _previous(document: Mapping[str, Any], name: str) -> str:
-    """Return the context that was current before `name`, as its extension says."""
-    for entry in document.get("contexts") or ():
+def _note(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return what we noted when we wrote the context `name`."""
+    for entry in _others(document, "contexts", ""):
         if isinstance(entry, dict) and entry.get("name") == name:
-            return str((_mark(entry) or {}).get(_PREVIOUS) or "")
-    return ""
+            return _mark(entry) or {}
+    return {}
+
+
+def _previous(document: Mapping[str, Any], name: str) -> str:
+    """Return the context that was current before `name`."""
+    return str(_note(document, name).get(_PREVIOUS) or "")
+
+
+def _made(document: Mapping[str, Any], name: str) -> bool:
+    """Whether the file was made for the context `name`, or one before it."""
+    return bool(_note(document, name).get(_MADE))
 
 
 @contextlib.contextmanager
-def _changed(path: Path | str, *, drop_empty: bool = False) -> Iterator[dict[str, Any]]:
-    """Give the file's content to be changed; write it back if it was."""
+def _changed(path: Path | str) -> Iterator[dict[str, Any]]:
+    """Give the file's content to be changed; write it back if it was, remove it if all went."""
     import yaml
 
     # A link is followed: what it points to is replaced, not the link.
@@ -187,8 +201,8 @@ def _changed(path: Path | str, *, drop_empty: bool = False) -> Iterator[dict[str
             before = read(path) if path.exists() else {}
             document = copy.deepcopy(before)
             yield document
-            if drop_empty and not _names(document):
-                path.unlink(missing_ok=True)
+            if before and not document:
+                path.unlink()
             elif document != before:
                 text = yaml.dump(
                     document, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True
