@@ -164,7 +164,7 @@ class App:
             if probe is not None:
                 return probe
         user = self._access.user_of(request)
-        if any(name.startswith("impersonate-") for name in request.headers):
+        if "\nimpersonate-" in "\n" + "\n".join(request.headers):
             raise NotServed("impersonation is not served by this server")
         if not self._started:
             raise ServiceUnavailable(
