@@ -101,6 +101,8 @@ def test_a_watch_goes_on_showing_changes(shell, form):
             "-n", shell.namespace, "--kubeconfig", shell.cluster.kubeconfig,
         ],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A run in the background ignores Ctrl-C, and its children with it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )  # fmt: skip
     try:
         timer = threading.Timer(30, process.kill)
@@ -139,6 +141,8 @@ def test_a_watch_of_nothing_yet_shows_heads_with_the_first_row(shell):
             "-n", shell.namespace, "--kubeconfig", shell.cluster.kubeconfig,
         ],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A run in the background ignores Ctrl-C, and its children with it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )  # fmt: skip
     timer = threading.Timer(30, process.kill)
     timer.start()
