@@ -40,7 +40,11 @@ def test_a_command_is_a_target_that_sets_everything_up(target: str) -> None:
 def test_the_demo_comes_true(tmp_path: Path) -> None:
     """`make demo` without its setting up: the environment of the tests is what that makes."""
     done = subprocess.run(
-        ["make", "--no-print-directory", "--dry-run", "demo"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "--dry-run", "demo"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     program = done.stdout.splitlines()[-1].split()[-1]
     assert (ROOT / program).is_file(), done.stdout
