@@ -380,6 +380,23 @@ def test_a_context_of_the_users_own_is_never_replaced(tmp_path):
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("obstacle", ["a lock", "a file for a folder"])
+def test_a_kubeconfig_that_cannot_be_written_is_told(tmp_path, obstacle):
+    path = kube(tmp_path)
+    if obstacle == "a lock":
+        path.with_name("config.lock").touch()
+    else:
+        path.parent.rmdir()
+        path.parent.write_text("no folder")
+    status, output, errors = asyncio.run(
+        arubeki("up", "--memory", "--runtime", "fake", "--port", 0, home=tmp_path)
+    )
+    assert (status, output) == (1, "")
+    assert errors.startswith(f"error: {path} ")
+    assert "Traceback" not in errors
+    assert temporary(tmp_path) == []
+
+
 # The state.
 
 

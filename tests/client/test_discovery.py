@@ -9,6 +9,7 @@ import pytest
 from arubeki import clock
 from arubeki.api.objects import Kind
 from arubeki.client.client import Client
+from arubeki.client.discovery import Served
 from arubeki.client.transport import InProcessTransport
 from arubeki.errors import NotFound, ServiceUnavailable
 from arubeki.net.message import Request, Response, User
@@ -185,3 +186,46 @@ def test_a_server_that_cannot_tell_raises() -> None:
             await Serving({}).client().kind_of("v1", "Pod")
 
     clock.run_virtual(main())
+
+
+DEPLOYMENT = Served(
+    Kind("apps", "v1", "Deployment", "deployments"),
+    singular="deployment",
+    short_names=("deploy",),
+)
+INGRESS = Served(Kind("networking.k8s.io", "v1", "Ingress", "ingresses"), singular="ingress")
+POD = Served(Kind("", "v1", "Pod", "pods"), singular="pod", short_names=("po",))
+
+
+@pytest.mark.parametrize(
+    ("served", "words"),
+    [
+        (
+            DEPLOYMENT,
+            "deployments deployment deploy Deployment DEPLOY deploy.apps deployments.apps",
+        ),
+        (DEPLOYMENT, "deployments.v1.apps deploy.v1.apps Deployment.app"),
+        (INGRESS, "ingress.networking.k8s.io ingresses.networking ingresses.v1.networking.k8s.io"),
+        (POD, "pods po Pod pods.v1"),
+    ],
+)
+def test_a_kind_answers_to_its_names_with_or_without_its_group(served: Served, words: str) -> None:
+    for word in words.split():
+        assert served.answers_to(word), word
+
+
+@pytest.mark.parametrize(
+    ("served", "words"),
+    [
+        (DEPLOYMENT, "deploys dep deployments.batch deployments.v2.apps apps .apps pods"),
+        (POD, "pods.apps pods.v2 p"),
+    ],
+)
+def test_a_kind_does_not_answer_to_others(served: Served, words: str) -> None:
+    for word in words.split():
+        assert not served.answers_to(word), word
+
+
+def test_names_are_told_as_kubectl_tells_them() -> None:
+    assert (DEPLOYMENT.qualified, DEPLOYMENT.label) == ("deployments.apps", "deployment.apps")
+    assert (POD.qualified, POD.label) == ("pods", "pod")

@@ -3,12 +3,13 @@
 import asyncio
 import gc
 import os
+import socket
 import threading
 from pathlib import Path
 
 import pytest
 
-from arubeki.cluster import Cluster, Options
+from arubeki.cluster import Cluster, Options, network
 from arubeki.errors import ConfigError, StorageBusy
 from arubeki.kinds import core_v1 as core
 from tests.cluster.kit import (
@@ -224,3 +225,21 @@ def test_a_node_that_stops_takes_its_processes_along_and_comes_back(tmp_path):
 
 
 # Who may.
+
+
+def test_low_ports_that_may_not_be_bound_are_told(monkeypatch):
+    class Guarded(socket.socket):
+        def bind(self, place):
+            if 0 < place[1] < 1024:
+                raise PermissionError(13, "Permission denied")
+            super().bind(place)
+
+    async def main():
+        async with Cluster(Options(port=0, nodes=0)) as cluster:
+            assert cluster.notices == []
+        monkeypatch.setattr(network.socket, "socket", Guarded)
+        async with Cluster(Options(port=0, nodes=0)) as cluster:
+            (notice,) = cluster.notices
+            assert "ports below 1024" in notice and "10000 higher" in notice
+
+    asyncio.run(main())

@@ -20,7 +20,6 @@ from typing import Any, Self, TypeVar
 from arubeki.api import documents
 from arubeki.api.objects import Kind
 from arubeki.client.client import Client
-from arubeki.client.discovery import Served
 from arubeki.clock import VirtualLoop
 from arubeki.cluster import Cluster, Options
 from arubeki.errors import ConfigError, NotFound
@@ -304,13 +303,9 @@ class LocalCluster:
         word = what.lower()
         for again in (False, True):
             for one in await self.client.discovery.served(refresh=again):
-                if _answers_to(one, word):
+                if one.answers_to(word):
                     return self._classes.get(one.kind) or class_of(one.kind)
         raise NotFound(f'the server doesn\'t have a resource type "{what}"')
-
-
-def _answers_to(one: Served, word: str) -> bool:
-    return word in {one.kind.plural, one.singular, one.kind.kind.lower(), *one.short_names}
 
 
 def class_of(kind: Kind) -> Any:

@@ -10,6 +10,7 @@ Above both halves.
 import asyncio
 import errno
 import logging
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -313,7 +314,10 @@ class Cluster:
                 break
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
-                    raise ConfigError(f"cannot listen on {HOST}:{port}: {error}") from error
+                    raise ConfigError(
+                        f"cannot listen on {HOST}:{port}: {os.strerror(error.errno or 0)}\n"
+                        "help: --port gives another one, 0 any that is free"
+                    ) from error
         else:
             raise ConfigError(
                 f"port {asked} is taken\nhelp: leave --port out to get the next free one"
