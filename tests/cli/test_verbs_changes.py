@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 
+from arubeki.cli.apply import outcome
 from arubeki.kinds import core_v1 as core
 from tests.cli.kit import CONFIG_MAP, CUSTOM, DEPLOYMENT, TWO_CONTAINERS, running
 
@@ -182,3 +183,35 @@ def test_force_does_not_wait_and_says_so(shell):
     assert errors.startswith("warning: ")
     for words in (("--force", "--grace-period=3"), ("--now", "--grace-period=3")):
         assert "together" in shell.fails("delete", "pod", "two", *words, status=2)
+
+
+def test_what_a_controller_wrote_in_between_is_not_what_apply_did():
+    entry = {
+        "manager": "arubeki",
+        "operation": "Apply",
+        "time": "2026-01-01T00:00:00Z",
+        "fieldsV1": {"f:metadata": {"f:labels": {"f:a": {}}}, "f:spec": {"f:replicas": {}}},
+    }
+    labels = {"a": "x"}
+    before = {
+        "metadata": {"resourceVersion": "1", "labels": labels, "managedFields": [entry]},
+        "spec": {"replicas": 1},
+    }
+    other = {"manager": "controller", "operation": "Update", "fieldsV1": {"f:status": {}}}
+    meanwhile = {
+        "metadata": {
+            "resourceVersion": "2",
+            "labels": labels,
+            "annotations": {"revision": "1"},
+            "managedFields": [entry | {"time": "2026-01-01T00:00:09Z"}, other],
+        },
+        "spec": {"replicas": 1},
+        "status": {"observedGeneration": 1},
+    }
+    assert outcome(before, meanwhile, "arubeki") == "unchanged"
+    assert outcome(before, {**meanwhile, "spec": {"replicas": 2}}, "arubeki") == "configured"
+    relabelled = {**meanwhile["metadata"], "labels": {"a": "y"}}
+    assert outcome(before, {**meanwhile, "metadata": relabelled}, "arubeki") == "configured"
+    given_up = {**meanwhile["metadata"], "managedFields": [other]}
+    assert outcome(before, {**meanwhile, "metadata": given_up}, "arubeki") == "configured"
+    assert outcome(None, before, "arubeki") == "created"

@@ -44,6 +44,17 @@ async def _apply(session: Session, options: Any, documents: Sequence[dict[str, A
     return status
 
 
+def outcome(live: Mapping[str, Any] | None, found: Mapping[str, Any], manager: str) -> str:
+    """Return what an apply did to an object: created, configured or unchanged.
+
+    A dry run leaves the version as it was, and a controller may have moved it in between: what
+    counts is what this manager may have changed.
+    """
+    if live is None:
+        return "created"
+    return "unchanged" if _content(live, manager) == _content(found, manager) else "configured"
+
+
 async def _apply_one(
     session: Session, options: Any, obj: dict[str, Any], *, is_coming: bool
 ) -> dict[str, Any]:
@@ -67,26 +78,28 @@ async def _apply_one(
     if options.output not in ("json", "yaml"):
         line = f"{served.label}/{name}"
         if options.output != "name":
-            line += f" {_done(live, found)}" + (" (server dry run)" if is_trial else "")
+            line += f" {outcome(live, found, options.field_manager)}" + (
+                " (server dry run)" if is_trial else ""
+            )
         print(line, flush=True)
     return found
 
 
-def _done(live: Mapping[str, Any] | None, found: Mapping[str, Any]) -> str:
-    if live is None:
-        return "created"
-    # A dry run leaves the version as it was, so what would be there is looked at.
-    return "unchanged" if _content(live) == _content(found) else "configured"
-
-
-def _content(obj: Mapping[str, Any]) -> dict[str, Any]:
-    ours = {key: value for key, value in obj.items() if key != "metadata"}
-    metadata = {**obj["metadata"]}
-    entries = metadata.pop("managedFields", ())
-    # Whose the fields are counts; when it was said does not.
-    owners = [{key: value for key, value in one.items() if key != "time"} for one in entries]
-    metadata.pop("resourceVersion", None)
-    return {**ours, "metadata": metadata, "owners": owners}
+def _content(obj: Mapping[str, Any], manager: str) -> dict[str, Any]:
+    """Return what an apply may change of an object, and which of it is the manager's."""
+    metadata = obj["metadata"]
+    owned = [
+        one.get("fieldsV1", {})
+        for one in metadata.get("managedFields", ())
+        if (one.get("manager"), one.get("operation")) == (manager, "Apply")
+    ]
+    ours = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
+    for name in ("labels", "annotations"):
+        ours[name] = [
+            {key: value for key, value in metadata.get(name, {}).items() if f"f:{key}" in keys}
+            for keys in (one.get("f:metadata", {}).get(f"f:{name}", {}) for one in owned)
+        ]
+    return {**ours, "owned": owned}
 
 
 def _defined(documents: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
