@@ -7,8 +7,10 @@ Kubernetes version changes (`make facts`); it needs `pip`, `go` and the network,
 - schemas.json    {definition name: {field name: type and words}}, see arubeki.api.facts
 - protobuf.json   {message name: ["number name type"]}, see arubeki.api.protobuf
 - enums.json      {definition name of the Go type: [words]}
+- resources.json  {"group/version/resource": names, verbs, subresources}, in discovery's order
 
-Sources: the package kubernetes-validate (structure, list types, merge keys) and the Go modules
+Sources: the package kubernetes-validate (structure, list types, merge keys), the Go module
+k8s.io/kubernetes (what discovery lists) and the Go modules
 k8s.io/{api,apimachinery,apiextensions-apiserver,kube-aggregator} (the rest).
 """
 
@@ -27,6 +29,9 @@ import gosource
 KUBERNETES = "1.37"
 VALIDATE = "kubernetes-validate==1.37.0"
 GO_VERSION = "v0.37.2"
+SERVER_VERSION = "v1.37.2"
+GVK_KEYS = ("group", "version", "kind")
+ALL_VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 STABLE = re.compile(r"^v\d+$")
 FACTS = Path(__file__).parent.parent / "src" / "arubeki" / "api" / "facts"
 
@@ -68,6 +73,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         definitions = validate_definitions(Path(folder))
         packages = go_packages(Path(folder))
+        served = resources(go_module(Path(folder), f"k8s.io/kubernetes@{SERVER_VERSION}"))
     kinds = stable_kinds(definitions)
     wanted = reachable(definitions, sorted(set(kinds.values())))
     schemas = {short(name): schema(name, definitions, packages) for name in wanted}
@@ -75,6 +81,7 @@ def main() -> None:
     write("schemas.json", schemas)
     write("protobuf.json", messages(packages, sorted(schemas)))
     write("enums.json", enums(packages, schemas))
+    write("resources.json", served)
 
 
 def validate_definitions(folder: Path) -> dict[str, Any]:
@@ -91,18 +98,74 @@ def validate_definitions(folder: Path) -> dict[str, Any]:
     return found
 
 
+def go_module(folder: Path, module: str) -> Path:
+    """Fetch a Go module and return where it lies; `folder` holds a go.mod."""
+    (folder / "go.mod").write_text("module scratch\n")
+    done = subprocess.run(
+        ["go", "mod", "download", "-json", module], cwd=folder, check=True, capture_output=True
+    )
+    return Path(json.loads(done.stdout)["Dir"])
+
+
+def resources(root: Path) -> dict[str, Any]:
+    """Return what the discovery of a kube-apiserver lists of stable versions, in its order."""
+    found: dict[str, Any] = {}
+    core = json.loads((root / "api/discovery/api__v1.json").read_text())["resources"]
+    for one in core:
+        name, _, below = one["name"].partition("/")
+        kind = "/".join(filter(None, (one.get("group", ""), one.get("version", ""), one["kind"])))
+        if below:
+            found[f"/v1/{name}"].setdefault("subresources", {})[below] = {
+                "kind": kind,
+                "verbs": one["verbs"],
+            }
+        else:
+            found[f"/v1/{name}"] = resource(one, kind, namespaced=one["namespaced"])
+    groups = json.loads((root / "api/discovery/aggregated_v2.json").read_text())["items"]
+    for group in groups:
+        for version in group["versions"]:
+            place = f"{group['metadata']['name']}/{version['version']}"
+            for one in version["resources"] if STABLE.match(version["version"]) else ():
+                kind = one["responseKind"]["kind"]
+                namespaced = one["scope"] == "Namespaced"
+                row = resource(one, kind, namespaced=namespaced)
+                row["subresources"] = {
+                    sub["subresource"]: {
+                        "kind": "/".join(
+                            filter(None, (sub["responseKind"].get(key) for key in GVK_KEYS))
+                        ),
+                        "verbs": sub["verbs"],
+                    }
+                    for sub in one.get("subresources", ())
+                }
+                found[f"{place}/{one['resource']}"] = drop_empty(row)
+    return found
+
+
+def resource(one: dict[str, Any], kind: str, *, namespaced: bool) -> dict[str, Any]:
+    """Return a resource's row without its subresources."""
+    return drop_empty(
+        {
+            "kind": kind,
+            "namespaced": namespaced,
+            "verbs": [] if one["verbs"] == ALL_VERBS else one["verbs"],
+            "short": one.get("shortNames", []),
+            "categories": one.get("categories", []),
+        }
+    )
+
+
+def drop_empty(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row without what is empty."""
+    return {key: value for key, value in row.items() if value not in ([], {}, False)}
+
+
 def go_packages(folder: Path) -> dict[str, gosource.GoPackage]:
     """Return the Go packages with kinds, by the cut name of their definitions (`core.v1`)."""
-    (folder / "go.mod").write_text("module scratch\n")
-    roots = {}
-    for module in ("api", "apimachinery", "apiextensions-apiserver", "kube-aggregator"):
-        done = subprocess.run(
-            ["go", "mod", "download", "-json", f"k8s.io/{module}@{GO_VERSION}"],
-            cwd=folder,
-            check=True,
-            capture_output=True,
-        )
-        roots[module] = Path(json.loads(done.stdout)["Dir"])
+    roots = {
+        module: go_module(folder, f"k8s.io/{module}@{GO_VERSION}")
+        for module in ("api", "apimachinery", "apiextensions-apiserver", "kube-aggregator")
+    }
     places = {
         "meta.v1": (roots["apimachinery"], "pkg/apis/meta/v1"),
         "runtime": (roots["apimachinery"], "pkg/runtime"),

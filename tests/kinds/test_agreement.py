@@ -8,7 +8,7 @@ from arubeki.api import facts, structure
 from arubeki.api.objects import GVK
 from arubeki.kinds.base import Object
 from arubeki.kinds.crd import manifest
-from arubeki.server.resources import built_in
+from arubeki.server.builtin import built_in
 from tests.kinds.pods import big_pod
 from tests.kinds.test_crd import MarkdownView
 from tests.kinds.test_generated import KINDS

@@ -5,8 +5,9 @@ import pytest
 
 from arubeki.api.objects import GVK
 from arubeki.net.message import Request, Response
+from arubeki.server.builtin import built_in
 from arubeki.server.discovery import Discovery
-from arubeki.server.resources import Custom, Registry, Resource, built_in
+from arubeki.server.resources import Custom, Registry, Resource
 
 # What kubectl 1.32 sends.
 KUBECTL = (

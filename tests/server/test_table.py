@@ -4,7 +4,8 @@ import pytest
 
 from arubeki import clock
 from arubeki.api.objects import GVK
-from arubeki.server.resources import Custom, Resource, built_in
+from arubeki.server.builtin import built_in
+from arubeki.server.resources import Custom, Resource
 from arubeki.server.table import render
 from arubeki.server.table.columns import duration, selector
 

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from arubeki.api.selectors import FieldSelector, LabelSelector
 from arubeki.errors import NotAcceptable
 from arubeki.server import wire
+from arubeki.server.builtin import built_in
 from arubeki.server.meta import Projection, Selectable, Selection
 from arubeki.server.negotiation import METADATA, OBJECT, TABLE, negotiate, warning_header
-from arubeki.server.resources import Registry, built_in, version_rank
+from arubeki.server.resources import Registry, version_rank
 from arubeki.storage.base import Entry
 
 _texts = st.text(max_size=30) | st.just('"metadata":{')

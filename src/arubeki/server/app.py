@@ -25,13 +25,14 @@ from arubeki.server.access import Access, Attributes
 from arubeki.server.admission.allocation import Addresses, node_ports
 from arubeki.server.admission.pods import PodStrategy
 from arubeki.server.admission.services import ServiceStrategy
+from arubeki.server.builtin import built_in
 from arubeki.server.core import Call, Core, Nodes, Settings
 from arubeki.server.custom.registration import Definitions
 from arubeki.server.custom.strategy import CustomStrategy, DefinitionStrategy
 from arubeki.server.discovery import Discovery
 from arubeki.server.negotiation import failure, warning_header
 from arubeki.server.openapi import OpenApi
-from arubeki.server.resources import Registry, built_in
+from arubeki.server.resources import Registry
 from arubeki.server.subresources import pods, scale
 from arubeki.server.sweeping import Sweeper
 from arubeki.server.verbs import deletion, read, watching, writing

@@ -6,6 +6,7 @@ asks, and kept on the entry (`Entry.meta`). An object that nobody selects is nev
 On the ring: [HTTP > **server** > storage].
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +79,16 @@ class Projection:
         if meta is None:
             meta = entry.meta = self.read(entry.value)
         return meta
+
+
+def projection_of(selectable: Mapping[str, Selectable]) -> Projection:
+    """Return what reads the fields; kinds of which only the name selects share one."""
+    return Projection(selectable) if selectable else _by_name()
+
+
+@functools.cache
+def _by_name() -> Projection:
+    return Projection({})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """What the server serves: one `Resource` per resource and version, and the `Registry` of them all.
 
 A resource is data: its names, its verbs, where its objects lie in the storage, which of its fields
-select. Built-in kinds are the table at the end of this module; a CustomResourceDefinition adds and
-removes resources while the server runs (`arubeki.server.custom`). Discovery, OpenAPI and tables
-read the same registry, and keep what they made of it until `Registry.changes` moves.
+select. Built-in ones come from facts and a small table (`arubeki.server.builtin`); a
+CustomResourceDefinition adds and removes resources while the server runs
+(`arubeki.server.custom`). Discovery, OpenAPI and tables read the same registry, and keep what they
+made of it until `Registry.changes` moves.
 
 On the ring: [HTTP > **server** > storage].
 """
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 
 from arubeki.api.objects import GVK
 from arubeki.api.schema import Schema
-from arubeki.server.meta import Projection, Selectable
+from arubeki.server.meta import Projection, Selectable, projection_of
 
 ALL_VERBS = (
     "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch",
@@ -84,6 +85,8 @@ class Resource:
     namespaced: bool = True
     verbs: tuple[str, ...] = ALL_VERBS
     subresources: Mapping[str, Subresource] = field(default_factory=dict)
+    not_served: frozenset[str] = frozenset()
+    """What Kubernetes has below its objects and this server does not, yet."""
     prefix: str = ""
     """Storage keys begin so; ends in `/`. "" for a resource that is not stored (`bindings`)."""
     selectable: Mapping[str, Selectable] = field(default_factory=dict)
@@ -103,7 +106,7 @@ class Resource:
     def __post_init__(self) -> None:
         self.singular = self.singular or self.gvk.kind.lower()
         self.list_kind = self.list_kind or f"{self.gvk.kind}List"
-        self.projection = self.shared_projection or Projection(self.selectable)
+        self.projection = self.shared_projection or projection_of(self.selectable)
 
     @property
     def group(self) -> str:
@@ -220,172 +223,3 @@ def version_rank(version: str) -> tuple[int, int, int, str]:
 
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
-
-
-def built_in() -> list[Resource]:
-    """Return the resources that every server has.
-
-    Source: kubernetes pkg/registry (names, verbs), pkg/kubeapiserver/default_storage_factory_builder.go
-    (storage keys), pkg/apis/core/v1/conversion.go (selectable fields).
-    """
-    from arubeki.server.events import EventsV1
-
-    scale = Subresource("scale", GVK("autoscaling", "v1", "Scale"))
-    events = _event_projection()
-    return [
-        *_core(events),
-        *(
-            Resource(
-                gvk=GVK("apps", "v1", kind),
-                plural=plural,
-                short_names=(short,),
-                categories=("all",),
-                prefix=f"/registry/{plural}/",
-                subresources={
-                    "scale": scale,
-                    "status": Subresource("status", GVK("apps", "v1", kind)),
-                },
-            )
-            for kind, plural, short in (
-                ("Deployment", "deployments", "deploy"),
-                ("ReplicaSet", "replicasets", "rs"),
-            )
-        ),
-        Resource(
-            gvk=GVK("discovery.k8s.io", "v1", "EndpointSlice"),
-            plural="endpointslices",
-            prefix="/registry/endpointslices/",
-        ),
-        Resource(
-            gvk=GVK("coordination.k8s.io", "v1", "Lease"),
-            plural="leases",
-            prefix="/registry/leases/",
-        ),
-        Resource(
-            gvk=GVK("events.k8s.io", "v1", "Event"),
-            plural="events",
-            short_names=("ev",),
-            prefix="/registry/events/",
-            selectable=_events_v1_fields(),
-            shared_projection=events,
-            converter=EventsV1(),
-        ),
-        Resource(
-            gvk=GVK("apiextensions.k8s.io", "v1", "CustomResourceDefinition"),
-            plural="customresourcedefinitions",
-            short_names=("crd", "crds"),
-            categories=("api-extensions",),
-            namespaced=False,
-            prefix="/registry/apiextensions.k8s.io/customresourcedefinitions/",
-            subresources={
-                "status": Subresource(
-                    "status", GVK("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
-                )
-            },
-        ),
-    ]
-
-
-def _core(events: Projection) -> list[Resource]:
-    without_collection = tuple(verb for verb in ALL_VERBS if verb != "deletecollection")
-
-    def core(kind: str, plural: str, *short_names: str, **more: Any) -> Resource:
-        more.setdefault("prefix", f"/registry/{plural}/")
-        return Resource(gvk=GVK("", "v1", kind), plural=plural, short_names=short_names, **more)
-
-    def status(kind: str) -> Subresource:
-        return Subresource("status", GVK("", "v1", kind))
-
-    return [
-        core("Binding", "bindings", prefix="", verbs=("create",)),
-        core("ConfigMap", "configmaps", "cm"),
-        core(
-            "Endpoints", "endpoints", "ep",
-            prefix="/registry/services/endpoints/",
-            deprecation=(
-                "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
-            ),
-        ),
-        core(
-            "Event", "events", "ev",
-            selectable=_event_fields(),
-            shared_projection=events,
-        ),
-        core(
-            "Namespace", "namespaces", "ns",
-            namespaced=False,
-            verbs=without_collection,
-            subresources={
-                "finalize": Subresource("finalize", GVK("", "v1", "Namespace"), ("update",)),
-                "status": status("Namespace"),
-            },
-            selectable=_fields("status.phase"),
-        ),
-        core(
-            "Node", "nodes", "no",
-            namespaced=False,
-            prefix="/registry/minions/",
-            subresources={"status": status("Node")},
-            selectable=_fields("spec.unschedulable", default="false"),
-        ),
-        core(
-            "Pod", "pods", "po",
-            categories=("all",),
-            subresources=_POD_SUBRESOURCES,
-            selectable=_POD_FIELDS,
-        ),
-        core("Secret", "secrets", selectable=_fields("type")),
-        core("ServiceAccount", "serviceaccounts", "sa"),
-        core(
-            "Service", "services", "svc",
-            categories=("all",),
-            prefix="/registry/services/specs/",
-            subresources={"status": status("Service")},
-            selectable=_fields("spec.clusterIP", "spec.type"),
-        ),
-    ]  # fmt: skip
-
-
-def _fields(*paths: str, default: str = "") -> dict[str, Selectable]:
-    return {path: Selectable((path,), default) for path in paths}
-
-
-_POD_SUBRESOURCES = {
-    "binding": Subresource("binding", GVK("", "v1", "Binding"), ("create",)),
-    "eviction": Subresource("eviction", GVK("policy", "v1", "Eviction"), ("create",)),
-    "log": Subresource("log", GVK("", "v1", "Pod"), ("get",)),
-    "status": Subresource("status", GVK("", "v1", "Pod")),
-}
-_POD_FIELDS = {
-    **_fields(
-        "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
-        "status.phase", "status.podIP", "status.nominatedNodeName",
-    ),
-    **_fields("spec.hostNetwork", default="false"),
-    "status.podIPs": Selectable(("status.podIP",)),
-}  # fmt: skip
-
-_ABOUT = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
-
-
-def _event_fields() -> dict[str, Selectable]:
-    return {
-        **_fields(*(f"involvedObject.{name}" for name in _ABOUT), "reason", "type"),
-        "reportingComponent": Selectable(("reportingComponent",)),
-        "source": Selectable(("source.component", "reportingComponent")),
-    }
-
-
-def _events_v1_fields() -> dict[str, Selectable]:
-    # Labels of events.k8s.io/v1, paths of the stored form, which is that of core/v1.
-    core = _event_fields()
-    return {
-        **{f"regarding.{name}": core[f"involvedObject.{name}"] for name in _ABOUT},
-        "reportingController": core["reportingComponent"],
-        **{name: core[name] for name in ("reason", "source", "type")},
-    }
-
-
-def _event_projection() -> Projection:
-    # One for both versions, since both keep what it reads on the same stored Event.
-    return Projection({**_event_fields(), **_events_v1_fields()})

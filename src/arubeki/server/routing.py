@@ -15,16 +15,6 @@ _COLLECTION_VERBS = {"GET": "list", "POST": "create", "DELETE": "deletecollectio
 _OBJECT_VERBS = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _SUBRESOURCE_VERBS = {"GET": "get", "PUT": "update", "PATCH": "patch", "POST": "create"}
 
-NOT_SERVED = {
-    ("", "pods"): {
-        "attach", "ephemeralcontainers", "exec", "portforward", "proxy", "resize",
-    },
-    ("", "services"): {"proxy"},
-    ("", "nodes"): {"proxy"},
-    ("", "serviceaccounts"): {"token"},
-}  # fmt: skip
-"""What Kubernetes has below these resources and this server does not, yet."""
-
 
 def resolve(core: Core, request: Request, user: User) -> Call | None:
     """Return the call that a request to a served group is; None for any other path.
@@ -91,7 +81,7 @@ def _verb(call: Call, method: str, rest: list[str]) -> str:
 
 def _subresource_verb(call: Call, method: str, rest: list[str]) -> str:
     resource, name = call.resource, call.subresource
-    if name in NOT_SERVED.get((resource.group, resource.plural), ()):
+    if name in resource.not_served:
         raise NotServed(
             f"{resource.qualified}/{name} is not served by this server",
             details=failures.details_of(resource, call.name),

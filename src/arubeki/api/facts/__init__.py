@@ -94,6 +94,29 @@ def messages() -> dict[str, tuple[str, ...]]:
     return _messages()
 
 
+class SubresourceFact(msgspec.Struct, frozen=True):
+    """A path below an object: the kind of its bodies (`Pod`, `autoscaling/v1/Scale`) and its verbs."""
+
+    kind: str
+    verbs: tuple[str, ...]
+
+
+class ResourceFact(msgspec.Struct, frozen=True):
+    """What discovery says of a resource; no verbs stand for all eight."""
+
+    kind: str
+    namespaced: bool = False
+    verbs: tuple[str, ...] = ()
+    short: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subresources: dict[str, SubresourceFact] = {}
+
+
+def resources() -> dict[str, ResourceFact]:
+    """Return the resources of stable versions by `group/version/resource`, in discovery's order."""
+    return msgspec.json.decode(_data("resources.json"), type=dict[str, ResourceFact])
+
+
 def full_name(name: str) -> str:
     """Return the full name of a definition's cut one: `core.v1.Pod`, `meta.v1.ObjectMeta`."""
     for cut, prefix in _PREFIXES:
