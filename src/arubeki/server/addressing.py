@@ -135,5 +135,5 @@ def address_place(call: Call, obj: dict[str, Any], *, expect_name: bool) -> None
                 "request"
             )
         metadata["namespace"] = namespace
-    elif not metadata.get("namespace"):
-        metadata.pop("namespace", None)
+    else:
+        metadata.pop("namespace", None)  # meant or not, it has none

@@ -14,14 +14,14 @@ from arubeki import clock
 from arubeki.errors import (
     ApiError,
     InternalError,
-    NotServed,
     ServiceUnavailable,
     StorageError,
     StorageFull,
 )
 from arubeki.net.message import Answer, Request, Response, User
 from arubeki.server import bootstrap, failures, probes, routing, strategies
-from arubeki.server.access import Access, Attributes
+from arubeki.server.access import Access, Attributes, documents, impersonation
+from arubeki.server.access.accounts import Accounts
 from arubeki.server.admission.allocation import Addresses, node_ports
 from arubeki.server.admission.pods import PodStrategy
 from arubeki.server.admission.services import ServiceStrategy
@@ -33,7 +33,7 @@ from arubeki.server.discovery import Discovery
 from arubeki.server.negotiation import failure, warning_header
 from arubeki.server.openapi import OpenApi
 from arubeki.server.resources import Registry
-from arubeki.server.subresources import pods, scale
+from arubeki.server.subresources import pods, reviews, scale, tokens
 from arubeki.server.sweeping import Sweeper
 from arubeki.server.verbs import deletion, read, watching, writing
 from arubeki.server.watch.hub import Hubs
@@ -64,8 +64,18 @@ _SUBRESOURCES: Mapping[tuple[str, str], Verb] = {
     ("binding", "create"): pods.bind,
     ("eviction", "create"): pods.evict,
     ("log", "get"): pods.log,
+    ("token", "create"): tokens.create,
 }
-_UNSTORED: Mapping[tuple[str, str], Verb] = {("bindings", "create"): pods.bind}
+_UNSTORED: Mapping[str, Verb] = {
+    "bindings": pods.bind,
+    "localsubjectaccessreviews": reviews.local_access,
+    "selfsubjectaccessreviews": reviews.self_access,
+    "selfsubjectreviews": reviews.self_subject,
+    "selfsubjectrulesreviews": reviews.self_rules,
+    "subjectaccessreviews": reviews.access,
+    "tokenreviews": reviews.token,
+}
+"""What can be created, and is not stored."""
 _TEXT = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
 _METHODS = {
     "GET": "get", "HEAD": "head", "POST": "post", "PUT": "put", "PATCH": "patch",
@@ -96,7 +106,17 @@ class App:
             "default-objects": lambda: "" if self._complete else "not there yet",
         }
         self._access = access
-        self._core = Core(storage, self.registry, self.settings, nodes or _no_node, Hubs(storage))
+        accounts = Accounts(storage, self.registry, self.settings.issuer)
+        access.authenticator.bearers.append(accounts.bearer)
+        self._core = Core(
+            storage,
+            self.registry,
+            self.settings,
+            nodes or _no_node,
+            Hubs(storage),
+            access,
+            accounts,
+        )
         definitions = self.registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions")
         assert definitions is not None
         self._definitions = Definitions(self._core, definitions)
@@ -164,16 +184,16 @@ class App:
             probe = probes.answer(request, self.readiness)
             if probe is not None:
                 return probe
-        user = self._access.user_of(request)
-        if "\nimpersonate-" in "\n" + "\n".join(request.headers):
-            raise NotServed("impersonation is not served by this server")
+        user = await self._access.user_of(request)
+        if impersonation.is_asked(request.headers):
+            user = impersonation.impersonated(self._access, user, request.headers)
         if not self._started:
             raise ServiceUnavailable(
                 "the server is starting or stopping", details={"retryAfterSeconds": 1}
             )
         call = routing.resolve(self._core, request, user)
         if call is None:
-            return self._document(request, user)
+            return await self._document(request, user)
         self._access.authorize(user, routing.attributes_of(call))
         try:
             answer = await self._dispatch(call)
@@ -191,11 +211,14 @@ class App:
             answer.headers = {**answer.headers, "Warning": warning_header(call.warnings)}
         return answer
 
-    def _document(self, request: Request, user: User) -> Answer:
-        """Answer what is no object: discovery, OpenAPI."""
+    async def _document(self, request: Request, user: User) -> Answer:
+        """Answer what is no object: discovery, OpenAPI, whose tokens these are."""
         verb = _METHODS.get(request.method, request.method.lower())
         self._access.authorize(user, Attributes(verb=verb, path=request.path))
         answer = self._discovery.answer(request) or self._openapi.answer(request)
+        if answer is None:
+            address = f"{self.settings.address}:{self.settings.port}"
+            answer = await documents.answer(request.path, self._core.accounts, address)
         if answer is None:
             root, _, below = request.path[1:].partition("/")
             group = below.partition("/")[0]
@@ -213,7 +236,7 @@ class App:
         elif call.resource.prefix:
             verb = _VERBS.get(call.verb)
         else:
-            verb = _UNSTORED.get((call.resource.plural, call.verb))
+            verb = _UNSTORED.get(call.resource.plural) if call.verb == "create" else None
         if verb is None:
             raise failures.method_not_allowed()
         return await verb(call)

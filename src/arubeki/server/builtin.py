@@ -23,7 +23,6 @@ _NOT_SERVED: Mapping[str, frozenset[str]] = {
     "/v1/pods": frozenset(
         {"attach", "ephemeralcontainers", "exec", "portforward", "proxy", "resize"}
     ),
-    "/v1/serviceaccounts": frozenset({"token"}),
     "/v1/services": frozenset({"proxy"}),
     "certificates.k8s.io/v1/certificatesigningrequests": frozenset({"approval"}),
 }
@@ -31,18 +30,23 @@ _NOT_SERVED: Mapping[str, frozenset[str]] = {
 
 _ABSENT = {
     "/v1/componentstatuses",
-    "authentication.k8s.io/v1/selfsubjectreviews",
-    "authentication.k8s.io/v1/tokenreviews",
-    "authorization.k8s.io/v1/localsubjectaccessreviews",
-    "authorization.k8s.io/v1/selfsubjectaccessreviews",
-    "authorization.k8s.io/v1/selfsubjectrulesreviews",
-    "authorization.k8s.io/v1/subjectaccessreviews",
     "autoscaling/v1/horizontalpodautoscalers",
 }
 """Resources of Kubernetes that this server does not have, yet."""
 
 _STORED_AS = {
-    "/v1/bindings": "",
+    **dict.fromkeys(
+        (
+            "/v1/bindings",
+            "authentication.k8s.io/v1/selfsubjectreviews",
+            "authentication.k8s.io/v1/tokenreviews",
+            "authorization.k8s.io/v1/localsubjectaccessreviews",
+            "authorization.k8s.io/v1/selfsubjectaccessreviews",
+            "authorization.k8s.io/v1/selfsubjectrulesreviews",
+            "authorization.k8s.io/v1/subjectaccessreviews",
+        ),
+        "",
+    ),
     "/v1/endpoints": "services/endpoints",
     "/v1/nodes": "minions",
     "/v1/replicationcontrollers": "controllers",

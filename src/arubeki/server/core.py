@@ -9,6 +9,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from arubeki.net.message import Handler, Request, User
+from arubeki.server.access import Access
+from arubeki.server.access.accounts import Accounts
 from arubeki.server.admission.strategy import Strategy
 from arubeki.server.resources import Registry, Resource
 from arubeki.server.watch.hub import Hubs
@@ -24,7 +26,8 @@ class Settings:
 
     `service_network` is where ClusterIPs come from, `address` and `port` where the API itself
     answers (the endpoints of the Service `kubernetes`). `eviction_seconds` is how long a Pod that says
-    nothing else tolerates a node that is not ready or not reached.
+    nothing else tolerates a node that is not ready or not reached. `issuer` is who the tokens of service
+    accounts say to be from.
     """
 
     service_network: str = "127.240.0.0/16"
@@ -33,6 +36,7 @@ class Settings:
     port: int = 6443
     event_seconds: float = 3600.0
     eviction_seconds: int = 300
+    issuer: str = "https://kubernetes.default.svc.cluster.local"
 
 
 @dataclass(slots=True)
@@ -44,6 +48,8 @@ class Core:
     settings: Settings
     nodes: Nodes
     hubs: Hubs
+    access: Access
+    accounts: Accounts
     strategies: Mapping[tuple[str, str], Strategy] = field(default_factory=dict)
     ordinary: Strategy = field(default_factory=Strategy)
     custom: Strategy = field(default_factory=Strategy)

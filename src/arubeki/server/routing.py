@@ -57,6 +57,8 @@ def _call(
         raise failures.no_such_path()
     if name and resource.namespaced and not namespace:
         raise failures.no_such_path()
+    if not resource.prefix and (name or bool(namespace) is not resource.namespaced):
+        raise failures.no_such_path()  # there is nothing but the one path to ask at
     parameters = parse_query(request.query)
     call = Call(core, request, user, resource, "", namespace, name, subresource, parameters)
     call.verb = _verb(call, request.method, rest)

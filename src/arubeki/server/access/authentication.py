@@ -1,25 +1,40 @@
 """Who asks: from a client certificate or a bearer token to a `User`.
 
 The certificate's chain was verified by TLS, so only its subject is read here: the common name is
-the user, each organization a group. Tokens are kept as digests, in a table: neither a look at the
-process' memory nor the time of a comparison tells one.
+the user, each organization a group. Tokens given at the start are kept as digests, in a table:
+neither a look at the process' memory nor the time of a comparison tells one. Others (those of
+service accounts) are for a `Bearer` to know, which may have to look into the storage.
 
 On the ring: [HTTP > **server** > storage].
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TypeAlias
 
-from arubeki.errors import Unauthorized
+from arubeki.errors import ArubekiError, Unauthorized
 from arubeki.net.message import Request, User
 
 AUTHENTICATED = "system:authenticated"
+
+Bearer: TypeAlias = Callable[[str, Sequence[str]], Awaitable[tuple[User, tuple[str, ...]] | None]]
+"""Returns whose token it is, and which of the audiences it is good for; None if it is not for this
+one to say. Raises: `Refused`, a token that is known and not good."""
+
+_log = logging.getLogger("arubeki.server.access")
+
+
+class Refused(ArubekiError):
+    """A token of this cluster that is not good; `str()` says why."""
 
 
 class Authenticator:
     """Finds the user of a request by what it carries."""
 
     def __init__(self, tokens: Mapping[str, User] | None = None) -> None:
+        self.bearers: list[Bearer] = []
+        """Who else knows tokens."""
         self._users: dict[bytes, User] = {}
         for token, user in (tokens or {}).items():
             self.add_token(token, user)
@@ -30,8 +45,8 @@ class Authenticator:
             raise ValueError("an empty token would let everybody in")
         self._users[_digest(token)] = _authenticated(user)
 
-    def user_of(self, request: Request) -> User:
-        """Return who asks. Raises: Unauthorized."""
+    async def user_of(self, request: Request) -> User:
+        """Return who asks. Raises: Unauthorized, StorageError."""
         if request.user is not None:
             return request.user
         if request.peer_certificate:
@@ -40,10 +55,30 @@ class Authenticator:
                 return _authenticated(User(name, groups))
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            user = self._users.get(_digest(token.strip()))
-            if user is not None:
-                return user
+            try:
+                found = await self.bearer(token.strip())
+            except Refused as error:
+                _log.info("a bearer token was refused: %s", error)
+            else:
+                if found is not None:
+                    return found[0]
         raise Unauthorized("Unauthorized")
+
+    async def bearer(
+        self, token: str, audiences: Sequence[str] = ()
+    ) -> tuple[User, tuple[str, ...]] | None:
+        """Return whose token it is and which of the audiences it is good for; None if nobody's.
+
+        A token of the table is good for every audience. Raises: Refused, StorageError.
+        """
+        user = self._users.get(_digest(token))
+        if user is not None:
+            return user, tuple(audiences)
+        for knows in self.bearers:
+            found = await knows(token, audiences)
+            if found is not None:
+                return _authenticated(found[0]), found[1]
+        return None
 
 
 def _digest(token: str) -> bytes:

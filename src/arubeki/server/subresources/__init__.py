@@ -1,1 +1,1 @@
-"""Paths below an object that are no object: scale, log, binding, eviction."""
+"""Paths below an object that are no object, and kinds that are asked and not stored."""
