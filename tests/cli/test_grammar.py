@@ -213,3 +213,23 @@ def test_only_a_slip_is_status_2():
     assert failures.status(Misuse("x")) == 2
     assert failures.status(ConfigError("x")) == 1
     assert failures.status(Unauthorized("x")) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("get", "say what: KIND, KIND NAME or KIND/NAME"),
+        ("get pods web -l a=b", "a name cannot be said when a selector is"),
+        ("get pods/web other", "KIND/NAME and KIND NAME cannot be mixed"),
+        ("delete", "say what: KIND, KIND NAME or KIND/NAME"),
+        ("delete pods", "say which: a name, a selector with -l, or --all"),
+        ("delete pods --all web", "a name cannot be said together with --all"),
+        ("delete pods web --timeout soon", "'soon' is no duration; examples: 5s, 2m, 1h30m"),
+        ("logs web --since 5x", "'5x' is no duration; examples: 5s, 2m, 1h30m"),
+        ("logs pods/", "pods/ is not KIND/NAME"),
+        ("tree web", "say which one: KIND/NAME"),
+    ],
+)
+def test_what_is_said_wrongly_is_told_before_a_cluster_is_looked_for(text, told, capsys, tmp_path):
+    assert cli.main([*text.split(), "--kubeconfig", str(tmp_path / "none")]) == 2
+    assert capsys.readouterr().err == f"error: {told}\n"

@@ -156,6 +156,8 @@ def test_a_mistake_of_the_files_own_is_shown_where_it_is(tmp_path, file):
     status, _, errors = asyncio.run(arubeki("run", file, home=tmp_path))
     assert status == 1
     assert "note-controller.py" in errors and "ValueError: mine" in errors
+    assert "importlib" not in errors and "cli/run.py" not in errors
+    assert errors.endswith(f"error: {file} could not be loaded: ValueError\n")
 
 
 def test_without_the_definitions_the_controller_waits_for_them(tmp_path, file):

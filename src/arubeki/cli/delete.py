@@ -13,7 +13,7 @@ import msgspec
 from arubeki.cli import durations, failures
 from arubeki.cli.failures import Misuse
 from arubeki.cli.session import Session, run
-from arubeki.cli.targets import Target, targets
+from arubeki.cli.targets import Target, said, targets
 from arubeki.client.options import delete_options
 from arubeki.errors import ApiError, Expired, NotFound, TimedOut
 
@@ -24,14 +24,18 @@ _FORCED = "what is deleted by force may go on running for a while; nobody waits 
 
 def delete(options: Any) -> int:
     """Delete objects."""
-    return run(_delete, options)
-
-
-async def _delete(session: Session, options: Any) -> int:
+    if not all(name for _, name in said(options)) and not (
+        options.all or options.selector or options.field_selector
+    ):
+        raise Misuse("say which: a name, a selector with -l, or --all")
     grace = _grace(options)
+    wait_seconds = durations.seconds(options.timeout) or _LONG_SECONDS
     if grace == 0:
         print(f"warning: {_FORCED}", file=sys.stderr)
-    wait_seconds = durations.seconds(options.timeout) or _LONG_SECONDS
+    return run(lambda session, options: _delete(session, options, grace, wait_seconds), options)
+
+
+async def _delete(session: Session, options: Any, grace: int | None, wait_seconds: float) -> int:
     asked = await targets(session, options)
     status = 0
     gone: list[tuple[Target, str, str]] = []
@@ -81,8 +85,6 @@ async def _named(session: Session, options: Any, target: Target) -> list[Target]
     """Return the target with its names: one for each namespace that has some."""
     if target.names:
         return [target]
-    if not (options.all or options.selector or options.field_selector):
-        raise Misuse("say which: a name, a selector with -l, or --all")
     kind = target.served.kind
     found = await session.pages(
         kind, target.namespace, labels=options.selector, fields=options.field_selector

@@ -10,7 +10,7 @@ from typing import Any
 from arubeki.cli.failures import Misuse
 from arubeki.cli.output import Table, print_object, print_objects
 from arubeki.cli.session import TABLE, Query, Session, run
-from arubeki.cli.targets import Target, targets
+from arubeki.cli.targets import Target, said, targets
 from arubeki.client.options import selection
 
 _WHOLE = ("json", "yaml", "name")
@@ -18,6 +18,7 @@ _WHOLE = ("json", "yaml", "name")
 
 def get(options: Any) -> int:
     """Show objects."""
+    said(options)
     return run(_get, options)
 
 

@@ -19,15 +19,17 @@ _DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 
 def logs(options: Any) -> int:
     """Show a container's log."""
-    return run(_logs, options)
-
-
-async def _logs(session: Session, options: Any) -> int:
     if options.since and options.since_time:
         raise Misuse("--since and --since-time cannot be said together")
     since = math.ceil(durations.seconds(options.since)) if options.since else None
     if since is not None and since <= 0:
         raise Misuse("--since must be above 0")
+    if "/" in options.what:
+        split([options.what])
+    return run(lambda session, options: _logs(session, options, since), options)
+
+
+async def _logs(session: Session, options: Any, since: int | None) -> int:
     pod = await _pod(session, options.what)
     container = options.container or options.container_name or _container(pod)
     pieces = session.client.logs(

@@ -6,9 +6,10 @@ Outside the ring: [you > **cli** > runtime].
 import contextlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Any
 
 from arubeki.cli.lines import log_to_terminal, printer
@@ -93,7 +94,18 @@ def load(path: Path) -> ModuleType:
             f"{path} needs what cannot be imported: {error}\n"
             "help: install it into the environment that arubeki runs in"
         ) from error
+    except Exception as error:
+        # Its author wants to see where; the frames above his file are ours and tell him nothing.
+        traceback.print_exception(error.with_traceback(_within(error.__traceback__, path)))
+        raise ConfigError(f"{path} could not be loaded: {type(error).__name__}") from error
     return module
+
+
+def _within(frames: TracebackType | None, path: Path) -> TracebackType | None:
+    """Return the frames from the first one that lies in the file."""
+    while frames is not None and frames.tb_frame.f_code.co_filename != str(path):
+        frames = frames.tb_next
+    return frames
 
 
 def find_apps(module: ModuleType) -> list[App]:

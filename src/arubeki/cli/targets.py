@@ -21,14 +21,33 @@ class Target(NamedTuple):
     names: list[str]
 
 
+def said(options: Any) -> list[tuple[str, str]]:
+    """Return the (kind, name) pairs that the words mean; none where manifests are named with -f.
+
+    Pure, so that what is said wrongly is told before a cluster is looked for. Raises: Misuse.
+    """
+    if options.filename:
+        if options.what:
+            raise Misuse("say what with -f or by name, not both")
+        return []
+    pairs = split(options.what)
+    if any(name for _, name in pairs):
+        if options.selector or getattr(options, "field_selector", ""):
+            raise Misuse("a name cannot be said when a selector is")
+        if getattr(options, "all", False):
+            raise Misuse("a name cannot be said together with --all")
+        if getattr(options, "all_namespaces", False):
+            raise Misuse("a resource cannot be retrieved by name across all namespaces")
+    return pairs
+
+
 async def targets(session: Session, options: Any) -> list[Target]:
     """Return what `KIND NAME ...`, `KIND/NAME ...` or `-f FILE` mean, in that order.
 
     Raises: Misuse, NotFound for a kind, ConfigError for a manifest.
     """
+    pairs = said(options)
     if options.filename:
-        if options.what:
-            raise Misuse("say what with -f or by name, not both")
         placed = [
             await place(session, options, obj)
             for obj in manifests.read(options.filename, recursive=options.recursive)
@@ -36,14 +55,6 @@ async def targets(session: Session, options: Any) -> list[Target]:
         return [Target(served, namespace, [name]) for served, namespace, name in placed]
     found: dict[str, Target] = {}
     everywhere = getattr(options, "all_namespaces", False)
-    pairs = split(options.what)
-    if any(name for _, name in pairs):
-        if options.selector or getattr(options, "field_selector", ""):
-            raise Misuse("a name cannot be said when a selector is")
-        if getattr(options, "all", False):
-            raise Misuse("a name cannot be said together with --all")
-        if everywhere:
-            raise Misuse("a resource cannot be retrieved by name across all namespaces")
     for word, name in pairs:
         for served in await session.meant(word):
             namespace = session.namespace if served.kind.namespaced and not everywhere else ""

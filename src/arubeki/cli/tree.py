@@ -25,14 +25,14 @@ Found = tuple[Served, dict[str, Any], str]
 
 def tree(options: Any) -> int:
     """Show an object and its dependents."""
-    return run(_tree, options)
-
-
-async def _tree(session: Session, options: Any) -> int:
     pairs = split(options.what)
     if len(pairs) != 1 or not pairs[0][1]:
         raise Misuse("say which one: KIND/NAME")
     ((word, name),) = pairs
+    return run(lambda session, _: _tree(session, word, name), options)
+
+
+async def _tree(session: Session, word: str, name: str) -> int:
     served = await session.find(word)
     namespace = session.namespace if served.kind.namespaced else ""
     table = await session.json(
