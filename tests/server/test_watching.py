@@ -244,7 +244,7 @@ def test_a_watcher_that_takes_nothing_is_cut_off() -> None:
 def test_who_missed_a_change_is_cut_off_and_nobody_else(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from arubeki.server import table
+    from arubeki.server.table import Table
 
     def broken(*args: object, **more: object) -> None:
         raise RuntimeError("no such column")
@@ -253,7 +253,7 @@ def test_who_missed_a_change_is_cut_off_and_nobody_else(
         accept = "application/json;as=Table;v=v1;g=meta.k8s.io"
         first = await _watch_as(world, accept)
         plain = await world.watch(CONFIG_MAPS)
-        monkeypatch.setattr(table, "render", broken)
+        monkeypatch.setattr(Table, "rows", broken)
         await world.json("POST", CONFIG_MAPS, config_map("a"))
         assert await plain.seen() == [("ADDED", "a")]
         assert first.reader.is_aborted

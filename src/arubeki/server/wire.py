@@ -71,11 +71,19 @@ class _MetadataOnly(msgspec.Struct, gc=False):
 
 
 _metadata_only = msgspec.json.Decoder(_MetadataOnly).decode
+_raw_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def raw_metadata(value: bytes) -> bytes:
     """Return the bytes of an object's metadata."""
     return bytes(_metadata_only(value).metadata)
+
+
+def revision_of(value: bytes) -> str:
+    """Return the resourceVersion in an object's bytes, "" if they bear none."""
+    metadata: dict[str, msgspec.Raw] = _raw_members(_metadata_only(value).metadata)
+    found = metadata.get("resourceVersion")
+    return str(decode_json(found)) if found else ""
 
 
 def partial(value: bytes, version: str = "v1") -> bytes:

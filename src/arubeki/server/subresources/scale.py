@@ -20,7 +20,7 @@ from arubeki.server.core import Call
 from arubeki.server.negotiation import negotiate
 from arubeki.server.resources import ScalePaths
 from arubeki.server.verbs.options import write_options
-from arubeki.server.verbs.respond import respond_bytes
+from arubeki.server.verbs.respond import respond_kind
 from arubeki.server.verbs.write import current, update_object
 from arubeki.server.verbs.writing import APPLY_PATCH, patcher, read_intent
 
@@ -41,7 +41,7 @@ async def get(call: Call) -> Response:
 
 async def update(call: Call) -> Response:
     """Set the replicas to those of the body."""
-    negotiate(call.header("accept"), forms=False)
+    negotiate(call.header("accept"))
     options = write_options(call, "UpdateOptions")
     scale, _ = decoding.decode_body(call)
     address(call, scale, expect_name=True)
@@ -55,7 +55,7 @@ async def update(call: Call) -> Response:
 
 async def patch(call: Call) -> Response:
     """Set the replicas to what the patch makes of them."""
-    negotiate(call.header("accept"), forms=False)
+    negotiate(call.header("accept"))
     media_type = decoding.media_type_of(call)
     if media_type == APPLY_PATCH:
         return await _apply(call)
@@ -155,7 +155,7 @@ def _with_replicas(call: Call, obj: Object, scale: Object) -> Object:
 
 
 def _respond(call: Call, obj: Object) -> Response:
-    return respond_bytes(call, wire.encode_json(_scale_of(call, obj)))
+    return respond_kind(call, wire.encode_json(_scale_of(call, obj)), SCALE)
 
 
 def _scale_of(call: Call, obj: Object) -> Object:

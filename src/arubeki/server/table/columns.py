@@ -1,24 +1,39 @@
-"""What a column is, and how ages and lists read.
+"""What a column is, and the ways in which cells are filled.
+
+Most columns read one field, so a column carries the function that fills its cell, made by `at`,
+`size` and their like; a kind whose cells hang together (Pods) has one function for the whole row.
 
 On the ring: [storage > **server** > HTTP].
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from arubeki import clock
+from arubeki.api import quantity
+from arubeki.api.selectors import LabelSelector
 
-Row = Callable[[dict[str, Any], float], list[Any]]
+Object = dict[str, Any]
+Cell = Callable[[Object, float], Any]
+"""From an object and the wall clock (seconds) to what its column shows."""
+Row = Callable[[Object, float], list[Any]]
 """From an object and the wall clock (seconds) to its cells."""
+Conditions = Callable[[Object], Sequence[Mapping[str, Any]]]
+"""From an object to the `TableRowCondition`s of its row."""
+
+
+def _no_cell(obj: Object, now: float) -> Any:  # noqa: ARG001
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's head. `priority` above 0 is shown by `-o wide` only."""
+    """A column's head, and what fills it. `priority` above 0 is shown by `-o wide` only."""
 
     name: str
     description: str
+    cell: Cell = _no_cell
     type: str = "string"
     format: str = ""
     priority: int = 0
@@ -36,30 +51,89 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a kind, and the function that fills a row of them."""
+    """The columns of a kind, and the function that fills a row of them.
+
+    `conditions` tells of rows that a client may leave out; `listed` is what a list of the kind
+    does to its rows as a whole: it returns the objects in order, and the function that fills them.
+    """
 
     columns: Sequence[Column]
     row: Row
+    conditions: Conditions | None = None
+    listed: Callable[[Sequence[Object]], tuple[Sequence[Object], Row]] | None = None
+
+    @staticmethod
+    def of(*columns: Column, **more: Any) -> "Columns":
+        """Return columns that fill each its own cell."""
+        return Columns(columns, filling(columns), **more)
 
 
-NAME = Column("Name", "The object's name, unique within its namespace.", format="name")
-AGE = Column("Age", "Time since the object was created.")
-LABELS_LIMIT = 3
+def filling(columns: Iterable[Column]) -> Row:
+    """Return the function that fills a row, cell by cell."""
+    cells = [one.cell for one in columns]
+
+    def row(obj: Object, now: float) -> list[Any]:
+        return [cell(obj, now) for cell in cells]
+
+    return row
 
 
-def age(obj: dict[str, Any], now: float) -> str:
+def at(*path: str | int, default: Any = "") -> Cell:
+    """Return what shows the value at a path, `default` where there is none."""
+
+    def cell(obj: Object, now: float) -> Any:  # noqa: ARG001
+        return dig(obj, *path, default=default)
+
+    return cell
+
+
+def size(*path: str) -> Cell:
+    """Return what shows how many members the list or map at a path has."""
+
+    def cell(obj: Object, now: float) -> int:  # noqa: ARG001
+        return len(dig(obj, *path, default=()))
+
+    return cell
+
+
+def plain(compute: Callable[[Object], Any]) -> Cell:
+    """Return what shows something that does not hang on the time."""
+
+    def cell(obj: Object, now: float) -> Any:  # noqa: ARG001
+        return compute(obj)
+
+    return cell
+
+
+def elapsed(*path: str | int, default: str = "<unknown>") -> Cell:
+    """Return what shows how long ago the time at a path was."""
+
+    def cell(obj: Object, now: float) -> str:
+        found = dig(obj, *path)
+        return since(found, now) if found else default
+
+    return cell
+
+
+def name(obj: Object) -> str:
+    """Return an object's name."""
+    found: str = obj["metadata"]["name"]
+    return found
+
+
+def age(obj: Object, now: float) -> str:
     """Return how long ago an object was created, `<unknown>` if it does not say."""
     return since((obj.get("metadata") or {}).get("creationTimestamp"), now)
 
 
 def since(timestamp: str | None, now: float) -> str:
-    """Return how long ago a timestamp was, short; `<unknown>` for none."""
+    """Return how long ago a timestamp was, short; `<unknown>` for none, `<invalid>` for no time."""
     if not timestamp:
         return "<unknown>"
     try:
         return duration(now - clock.parse_timestamp(timestamp))
     except ValueError:
-        return "<unknown>"
+        return "<invalid>"
 
 
 def duration(seconds: float) -> str:
@@ -101,30 +175,50 @@ def joined(values: Iterable[Any], empty: str = "<none>") -> str:
     return ",".join(str(value) for value in values) or empty
 
 
-def labels(found: dict[str, str] | None) -> str:
+def few(values: Sequence[str], limit: int, empty: str = "<unset>") -> str:
+    """Return at most `limit` values and how many more there are; `empty` for none."""
+    text = joined(values[:limit], empty)
+    return text if len(values) <= limit else f"{text} + {len(values) - limit} more..."
+
+
+def labels(found: Mapping[str, str] | None) -> str:
     """Return labels as `a=b,c=d`, `<none>` for none."""
     return joined(f"{key}={value}" for key, value in sorted((found or {}).items()))
 
 
-def selector(found: dict[str, Any] | None) -> str:
-    """Return a LabelSelector as text, `<none>` for one that selects nothing.
+def labels_at(*path: str) -> Cell:
+    """Return what shows the labels at a path."""
+    return plain(lambda obj: labels(dig(obj, *path)))
+
+
+def selector(found: Mapping[str, Any] | None, empty: str = "<none>", wrong: str = "<error>") -> str:
+    """Return a LabelSelector as text, `empty` for one without terms, `wrong` for none at all.
 
     Source: apimachinery pkg/apis/meta/v1/helpers.go FormatLabelSelector.
     """
-    if not found:
-        return "<none>"
-    parts = [f"{key}={value}" for key, value in (found.get("matchLabels") or {}).items()]
-    for one in found.get("matchExpressions") or ():
-        key, values = one.get("key", ""), ",".join(sorted(one.get("values") or ()))
-        parts.append(
-            {
-                "In": f"{key} in ({values})",
-                "NotIn": f"{key} notin ({values})",
-                "Exists": key,
-                "DoesNotExist": f"!{key}",
-            }.get(one.get("operator", ""), key)
-        )
-    return ",".join(sorted(parts)) or "<none>"
+    try:
+        return str(LabelSelector.of(found)) or empty
+    except ValueError:
+        return wrong
+
+
+def selector_at(*path: str) -> Cell:
+    """Return what shows the LabelSelector at a path."""
+    return plain(lambda obj: selector(dig(obj, *path)))
+
+
+def amount(found: quantity.Amount | None) -> str:
+    """Return a quantity as a server writes it; `0` for none."""
+    return "0" if found is None else quantity.canonical(found)
+
+
+def condition(obj: Object, kind: str) -> dict[str, Any]:
+    """Return an object's first condition of a type, {} if it has none."""
+    for one in dig(obj, "status", "conditions", default=()):
+        if one.get("type") == kind:
+            found: dict[str, Any] = one
+            return found
+    return {}
 
 
 def dig(value: Any, *path: str | int, default: Any = None) -> Any:
@@ -143,10 +237,26 @@ def dig(value: Any, *path: str | int, default: Any = None) -> Any:
     return value
 
 
-def containers_and_images(spec: dict[str, Any] | None) -> tuple[str, str]:
-    """Return the names and the images of a Pod spec's containers, each with commas between."""
-    containers = dig(spec, "containers", default=[])
+NAME = Column("Name", "The object's name, unique within its namespace.", plain(name), format="name")
+AGE = Column("Age", "Time since the object was created.", age)
+CREATED = Column(
+    "Created At", "When the object was created.", at("metadata", "creationTimestamp"), type="date"
+)
+"""Where the client makes an age of the time."""
+
+
+def template(*path: str) -> tuple[Column, Column]:
+    """Return the columns of the containers' names and images in the Pod template at a path."""
+    containers = (*path, "spec", "containers")
+
+    def listed(what: str) -> Cell:
+        return plain(
+            lambda obj: ",".join(
+                str(one.get(what, "")) for one in dig(obj, *containers, default=())
+            )
+        )
+
     return (
-        ",".join(str(one.get("name", "")) for one in containers),
-        ",".join(str(one.get("image", "")) for one in containers),
+        Column("Containers", "Names of the template's containers.", listed("name"), priority=1),
+        Column("Images", "Images of the template's containers.", listed("image"), priority=1),
     )

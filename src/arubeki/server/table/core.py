@@ -1,4 +1,4 @@
-"""The columns of the core group's kinds, and of those that look like them.
+"""The columns of the core group's kinds that neither run Pods nor lead to them.
 
 On the ring: [storage > **server** > HTTP]. Source: kubernetes pkg/printers/internalversion/printers.go.
 """
@@ -7,168 +7,107 @@ from typing import Any
 
 from arubeki.server.table.columns import (
     AGE,
-    LABELS_LIMIT,
     NAME,
     Column,
     Columns,
-    age,
+    Object,
+    amount,
+    at,
+    condition,
     dig,
     joined,
-    labels,
+    name,
+    plain,
     since,
+    size,
 )
 
 
-def _name(obj: dict[str, Any]) -> str:
-    name: str = obj["metadata"]["name"]
-    return name
+def _entries(obj: Object) -> int:
+    return len(obj.get("data") or ()) + len(obj.get("binaryData") or ())
 
 
-def _namespace(obj: dict[str, Any], now: float) -> list[Any]:
-    return [_name(obj), dig(obj, "status", "phase", default=""), age(obj, now)]
-
-
-def _config_map(obj: dict[str, Any], now: float) -> list[Any]:
-    count = len(obj.get("data") or ()) + len(obj.get("binaryData") or ())
-    return [_name(obj), count, age(obj, now)]
-
-
-def _secret(obj: dict[str, Any], now: float) -> list[Any]:
-    return [_name(obj), obj.get("type", ""), len(obj.get("data") or ()), age(obj, now)]
-
-
-def _service_account(obj: dict[str, Any], now: float) -> list[Any]:
-    return [_name(obj), len(obj.get("secrets") or ()), age(obj, now)]
-
-
-def _service(obj: dict[str, Any], now: float) -> list[Any]:
-    spec = obj.get("spec") or {}
-    kind = spec.get("type") or "ClusterIP"
-    address = spec.get("clusterIP") or "<none>"
-    return [
-        _name(obj),
-        kind,
-        address,
-        _external(obj, spec, kind),
-        joined(_port(one) for one in spec.get("ports") or ()),
-        age(obj, now),
-        labels(spec.get("selector")),
-    ]
-
-
-def _external(obj: dict[str, Any], spec: dict[str, Any], kind: str) -> str:
-    if kind == "ExternalName":
-        return spec.get("externalName") or "<none>"
-    addresses = list(spec.get("externalIPs") or ())
-    if kind == "LoadBalancer":
-        ingress = dig(obj, "status", "loadBalancer", "ingress", default=[])
-        found = [one.get("ip") or one.get("hostname") or "" for one in ingress] + addresses
-        return joined(found, "<pending>")
-    return joined(addresses)
-
-
-def _port(port: dict[str, Any]) -> str:
-    protocol = port.get("protocol") or "TCP"
-    if port.get("nodePort"):
-        return f"{port.get('port')}:{port['nodePort']}/{protocol}"
-    return f"{port.get('port')}/{protocol}"
-
-
-def _endpoints(obj: dict[str, Any], now: float) -> list[Any]:
-    found = []
-    for subset in obj.get("subsets") or ():
-        ports = subset.get("ports") or []
-        for address in subset.get("addresses") or ():
-            ip = address.get("ip", "")
-            found += [f"{ip}:{port.get('port')}" for port in ports] if ports else [ip]
-    return [_name(obj), _few(found), age(obj, now)]
-
-
-def _few(found: list[str]) -> str:
-    text = joined(found[:LABELS_LIMIT])
-    return text if len(found) <= LABELS_LIMIT else f"{text} + {len(found) - LABELS_LIMIT} more..."
-
-
-def _endpoint_slice(obj: dict[str, Any], now: float) -> list[Any]:
-    ports = obj.get("ports")
-    addresses = [ip for one in obj.get("endpoints") or () for ip in one.get("addresses") or ()]
-    return [
-        _name(obj),
-        obj.get("addressType", ""),
-        "<unset>" if not ports else _few([str(one.get("port", "*")) for one in ports]),
-        _few(addresses) if addresses else "<unset>",
-        age(obj, now),
-    ]
-
-
-def _node(obj: dict[str, Any], now: float) -> list[Any]:
-    status, info = obj.get("status") or {}, dig(obj, "status", "nodeInfo", default={})
+def _ready(obj: Object) -> str:
+    found = condition(obj, "Ready")
     state = "Unknown"
-    for one in status.get("conditions") or ():
-        if one.get("type") == "Ready":
-            state = "Ready" if one.get("status") == "True" else "NotReady"
-    if dig(obj, "spec", "unschedulable"):
-        state += ",SchedulingDisabled"
-    addresses = {one.get("type"): one.get("address") for one in status.get("addresses") or ()}
-    return [
-        _name(obj),
-        state,
-        joined(sorted(_roles(obj))),
-        age(obj, now),
-        info.get("kubeletVersion", ""),
-        addresses.get("InternalIP") or "<none>",
-        addresses.get("ExternalIP") or "<none>",
-        info.get("osImage") or "<unknown>",
-        info.get("kernelVersion") or "<unknown>",
-        info.get("containerRuntimeVersion") or "<unknown>",
-    ]
+    if found:
+        state = "Ready" if found.get("status") == "True" else "NotReady"
+    return f"{state},SchedulingDisabled" if dig(obj, "spec", "unschedulable") else state
 
 
-def _roles(obj: dict[str, Any]) -> set[str]:
-    prefix = "node-role.kubernetes.io/"
+_ROLE_PREFIX = "node-role.kubernetes.io/"
+
+
+def _roles(obj: Object) -> str:
     found = set()
     for key, value in (obj["metadata"].get("labels") or {}).items():
-        if key.startswith(prefix) and key != prefix:
-            found.add(key.removeprefix(prefix))
-        elif key == "kubernetes.io/role" and value:
+        if key.startswith(_ROLE_PREFIX):
+            found.add(key.removeprefix(_ROLE_PREFIX))
+        elif key == "kubernetes.io/role":
             found.add(value)
-    return found
+    return joined(sorted(found - {""}))
 
 
-def _event(obj: dict[str, Any], now: float) -> list[Any]:
-    series = obj.get("series") or {}
-    first = obj.get("firstTimestamp") or obj.get("deprecatedFirstTimestamp") or obj.get("eventTime")
-    last = obj.get("lastTimestamp") or obj.get("deprecatedLastTimestamp") or first
-    last = series.get("lastObservedTime") or last
-    about = obj.get("involvedObject") or obj.get("regarding") or {}
-    source = obj.get("source") or obj.get("deprecatedSource") or {}
-    component = (
-        source.get("component") or obj.get("reportingComponent") or obj.get("reportingController")
-    )
+def _address(obj: Object, kind: str) -> str:
+    for one in dig(obj, "status", "addresses", default=()):
+        if one.get("type") == kind:
+            return str(one.get("address", ""))
+    return "<none>"
+
+
+def _system(obj: Object, key: str) -> str:
+    return dig(obj, "status", "nodeInfo", key) or "<unknown>"
+
+
+def _kernel(obj: Object) -> str:
+    architecture = dig(obj, "status", "nodeInfo", "architecture")
+    kernel = _system(obj, "kernelVersion")
+    return f"{kernel} ({architecture})" if architecture else kernel
+
+
+def _event(obj: Object, now: float) -> list[Any]:
+    series, about = obj.get("series") or {}, obj.get("involvedObject") or {}
+    first = obj.get("firstTimestamp") or obj.get("eventTime")
+    last = obj.get("lastTimestamp") or first
+    if series:
+        last = series.get("lastObservedTime")
+    kind, named = str(about.get("kind", "")).lower(), about.get("name")
+    source = obj.get("source") or {}
+    component = source.get("component") or obj.get("reportingComponent")
     where = source.get("host") or obj.get("reportingInstance")
     return [
         since(last, now),
         obj.get("type", ""),
         obj.get("reason", ""),
-        f"{str(about.get('kind', '')).lower()}/{about.get('name', '')}",
+        f"{kind}/{named}" if named else kind,
         about.get("fieldPath", ""),
-        ", ".join(part for part in (component, where) if part),
-        str(obj.get("message") or obj.get("note") or "").strip(),
+        f"{component or ''}, {where}" if where else component or "",
+        str(obj.get("message") or "").strip(),
         since(first, now),
-        series.get("count") or obj.get("count") or obj.get("deprecatedCount") or 1,
-        _name(obj),
+        series.get("count", 0) if series else obj.get("count") or 1,
+        name(obj),
     ]
 
 
-def _lease(obj: dict[str, Any], now: float) -> list[Any]:
-    return [_name(obj), dig(obj, "spec", "holderIdentity", default=""), age(obj, now)]
+def _amounts(obj: Object, *, limits: bool) -> str:
+    """Return what a quota grants of each resource, and how much of that is used."""
+    hard, used = (dig(obj, "status", key, default={}) for key in ("hard", "used"))
+    return ", ".join(
+        f"{one}: {amount(used.get(one))}/{amount(hard[one])}"
+        for one in sorted(hard)
+        if one.startswith("limits.") is limits
+    )
 
 
-def _definition(obj: dict[str, Any], now: float) -> list[Any]:  # noqa: ARG001
-    return [_name(obj), dig(obj, "metadata", "creationTimestamp", default="")]
+def _health(obj: Object, key: str) -> str:
+    for one in obj.get("conditions") or ():
+        if one.get("type") == "Healthy":
+            if key != "status":
+                return str(one.get(key, ""))
+            return "Healthy" if one.get("status") == "True" else "Unhealthy"
+    return "Unknown" if key == "status" else ""
 
 
-_TYPE = Column("Type", "What kind of thing it is.")
 _EVENT = Columns(
     (
         Column("Last Seen", "Time since it was last observed."),
@@ -186,58 +125,47 @@ _EVENT = Columns(
 )
 
 CORE: dict[tuple[str, str], Columns] = {
-    ("", "Namespace"): Columns((NAME, Column("Status", "Active or Terminating."), AGE), _namespace),
-    ("", "ConfigMap"): Columns((NAME, Column("Data", "Number of entries."), AGE), _config_map),
-    ("", "Secret"): Columns(
-        (NAME, _TYPE, Column("Data", "Number of entries.", type="integer"), AGE), _secret
+    ("", "Namespace"): Columns.of(
+        NAME, Column("Status", "Active or Terminating.", at("status", "phase")), AGE
     ),
-    ("", "ServiceAccount"): Columns(
-        (NAME, Column("Secrets", "Number of its Secrets.", type="integer"), AGE), _service_account
+    ("", "ConfigMap"): Columns.of(NAME, Column("Data", "Number of entries.", plain(_entries)), AGE),
+    ("", "Secret"): Columns.of(
+        NAME,
+        Column("Type", "What its entries mean.", at("type")),
+        Column("Data", "Number of entries.", size("data")),
+        AGE,
     ),
-    ("", "Service"): Columns(
-        (
-            NAME,
-            _TYPE,
-            Column("Cluster-IP", "The address it answers on."),
-            Column("External-IP", "Addresses outside the cluster."),
-            Column("Port(s)", "Its ports, with node ports behind a colon."),
-            AGE,
-            Column("Selector", "Labels of the Pods behind it.", priority=1),
-        ),
-        _service,
-    ),
-    ("", "Endpoints"): Columns((NAME, Column("Endpoints", "Ready addresses."), AGE), _endpoints),
-    ("discovery.k8s.io", "EndpointSlice"): Columns(
-        (
-            NAME,
-            Column("AddressType", "IPv4, IPv6 or FQDN."),
-            Column("Ports", "Ports of the endpoints."),
-            Column("Endpoints", "Addresses of the endpoints."),
-            AGE,
-        ),
-        _endpoint_slice,
-    ),
-    ("", "Node"): Columns(
-        (
-            NAME,
-            Column("Status", "Whether it is ready."),
-            Column("Roles", "Its roles, from labels."),
-            AGE,
-            Column("Version", "The version of its agent."),
-            Column("Internal-IP", "Its address inside the cluster.", priority=1),
-            Column("External-IP", "Its address outside.", priority=1),
-            Column("OS-Image", "Its operating system.", priority=1),
-            Column("Kernel-Version", "Its kernel.", priority=1),
-            Column("Container-Runtime", "What runs its Pods.", priority=1),
-        ),
-        _node,
+    ("", "ServiceAccount"): Columns.of(NAME, AGE),
+    ("", "Node"): Columns.of(
+        NAME,
+        Column("Status", "Whether it is ready.", plain(_ready)),
+        Column("Roles", "Its roles, from labels.", plain(_roles)),
+        AGE,
+        Column("Version", "The version of its agent.", at("status", "nodeInfo", "kubeletVersion")),
+        Column("Internal-IP", "Its address inside the cluster.",
+               plain(lambda obj: _address(obj, "InternalIP")), priority=1),
+        Column("External-IP", "Its address outside.",
+               plain(lambda obj: _address(obj, "ExternalIP")), priority=1),
+        Column("OS-Image", "Its operating system.", plain(lambda obj: _system(obj, "osImage")),
+               priority=1),
+        Column("Kernel-Version", "Its kernel.", plain(_kernel), priority=1),
+        Column("Container-Runtime", "What runs its Pods.",
+               plain(lambda obj: _system(obj, "containerRuntimeVersion")), priority=1),
     ),
     ("", "Event"): _EVENT,
     ("events.k8s.io", "Event"): _EVENT,
-    ("coordination.k8s.io", "Lease"): Columns(
-        (NAME, Column("Holder", "Who holds it."), AGE), _lease
+    ("", "ResourceQuota"): Columns.of(
+        NAME,
+        Column("Request", "What may be asked for, and how much of that is.",
+               plain(lambda obj: _amounts(obj, limits=False))),
+        Column("Limit", "What may be used, and how much of that is.",
+               plain(lambda obj: _amounts(obj, limits=True))),
+        AGE,
     ),
-    ("apiextensions.k8s.io", "CustomResourceDefinition"): Columns(
-        (NAME, Column("Created At", "When it was created.", type="date")), _definition
+    ("", "ComponentStatus"): Columns.of(
+        NAME,
+        Column("Status", "Whether it is healthy.", plain(lambda obj: _health(obj, "status"))),
+        Column("Message", "What it says.", plain(lambda obj: _health(obj, "message"))),
+        Column("Error", "What is wrong with it.", plain(lambda obj: _health(obj, "error"))),
     ),
-}
+}  # fmt: skip

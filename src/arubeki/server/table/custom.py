@@ -1,69 +1,98 @@
 """The columns of custom resources: name, then those of the CustomResourceDefinition.
 
 On the ring: [storage > **server** > HTTP]. Source: apiextensions-apiserver
-pkg/registry/customresource/tableconvertor/tableconvertor.go.
+pkg/registry/customresource/tableconvertor/tableconvertor.go, apiserver pkg/registry/rest/table.go.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from arubeki.api.jsonpath import Path
-from arubeki.server.table.columns import AGE, NAME, Column, Columns, age, since
+from arubeki.server.table.columns import AGE, CREATED, NAME, Cell, Column, Columns, since
 
-PLAIN = Columns((NAME, AGE), lambda obj, now: [obj["metadata"]["name"], age(obj, now)])
-"""The columns of a kind that has none of its own."""
+PLAIN = Columns.of(NAME, CREATED)
+"""The columns of a built-in kind that has none of its own."""
+
+_INT64 = 1 << 63
+_BARE = Columns.of(NAME, replace(AGE, type="date"))
 
 
 def of_definition(columns: Sequence[Mapping[str, Any]]) -> Columns:
     """Return the columns that a definition's `additionalPrinterColumns` describe."""
     if not columns:
-        return PLAIN
-    heads = [NAME]
-    cells: list[tuple[str, Path | None]] = []
-    for one in columns:
-        heads.append(
-            Column(
-                one["name"],
-                one.get("description")
-                or f"Custom resource definition column (in JSONPath format): {one['jsonPath']}",
-                type=one["type"],
-                format=one.get("format") or "",
-                priority=int(one.get("priority") or 0),
-            )
-        )
-        cells.append((one["type"], _path(one["jsonPath"])))
-
-    def row(obj: dict[str, Any], now: float) -> list[Any]:
-        return [obj["metadata"]["name"], *(_cell(kind, path, obj, now) for kind, path in cells)]
-
-    return Columns(tuple(heads), row)
+        return _BARE
+    return Columns.of(NAME, *(_column(one) for one in columns))
 
 
-def _path(text: str) -> Path | None:
+def _column(given: Mapping[str, Any]) -> Column:
+    path = given["jsonPath"]
+    return Column(
+        given["name"],
+        given.get("description")
+        or f"Custom resource definition column (in JSONPath format): {path}",
+        _reader(given["type"], path),
+        type=given["type"],
+        format=given.get("format") or "",
+        priority=int(given.get("priority") or 0),
+    )
+
+
+def _reader(kind: str, text: str) -> Cell:
     try:
-        return Path(text)
+        path = Path(text)
     except ValueError:
-        return None  # the definition's validation is where it is refused; here the cell stays empty
+        # The definition's validation is where it is refused; here the cell stays empty.
+        return lambda obj, now: None  # noqa: ARG005
+
+    def cell(obj: dict[str, Any], now: float) -> Any:
+        found = path.find(obj)
+        return _cell(kind, found[0], now) if found else None
+
+    return cell
 
 
-def _cell(kind: str, path: Path | None, obj: dict[str, Any], now: float) -> Any:
-    found = path.find(obj) if path else []
-    if not found:
-        return None
-    value = found[0]
+def _cell(kind: str, value: Any, now: float) -> Any:
     if kind == "string":
-        return value if isinstance(value, str) else _text(value)
+        return _text(value)
     if kind == "date":
-        return since(value, now) if isinstance(value, str) else None
+        # "null" is how a query parameter spells no time at all; dates are read as if they were one.
+        return since("" if value == "null" else value, now) if isinstance(value, str) else None
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind == "integer":
-        return int(value) if number else None
+        return _integer(value) if number else None
     if kind == "number":
         return value if number else None
     return value if kind == "boolean" and isinstance(value, bool) else None
 
 
+def _integer(value: float) -> int:
+    # What is too large for Go's int64 becomes the smallest there is.
+    whole = int(value)
+    return whole if -_INT64 <= whole < _INT64 else -_INT64
+
+
 def _text(value: Any) -> str:
-    return msgspec.json.encode(value).decode() if value is not None else ""
+    """Return a value as Go prints it."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "<no value>"
+    if isinstance(value, float):
+        return _float(value)
+    return msgspec.json.encode(value, order="sorted").decode()
+
+
+def _float(value: float) -> str:
+    # Go's %v: as few digits as tell it apart, with an exponent below 1e-4 and from 1e6 on. (A whole
+    # number that JSON would write without exponent has been read back as an integer before.)
+    exponent = int(f"{value:e}".partition("e")[2])
+    if value.is_integer() and exponent < 21:
+        return str(int(value))
+    if -4 <= exponent < 6:
+        return repr(value)
+    digits = Decimal(repr(value)).scaleb(-exponent).normalize()
+    return f"{digits}e{exponent:+03d}"

@@ -4,10 +4,21 @@ On the ring: [storage > **server** > HTTP]. Source: kubernetes pkg/printers/inte
 printPod.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from arubeki import clock
-from arubeki.server.table.columns import AGE, NAME, Column, Columns, age, dig, duration
+from arubeki.server.table.columns import (
+    AGE,
+    NAME,
+    Column,
+    Columns,
+    Object,
+    age,
+    condition,
+    dig,
+    since,
+)
 
 COLUMNS = (
     NAME,
@@ -22,31 +33,71 @@ COLUMNS = (
 )
 
 
-def row(pod: dict[str, Any], now: float) -> list[Any]:
+def row(pod: Object, now: float) -> list[Any]:
     """Return a Pod's cells."""
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
-    main = status.get("containerStatuses") or []
     sidecars = _sidecars(spec)
-    ready = sum(bool(one.get("ready")) for one in main)
     total = len(spec.get("containers") or ()) + len(sidecars)
-    for one in status.get("initContainerStatuses") or ():
-        if one.get("name") in sidecars and one.get("started") and one.get("ready"):
-            ready += 1
-    addresses = status.get("podIPs") or []
+    judged = _judged(spec, status, sidecars)
     return [
         pod["metadata"]["name"],
-        f"{ready}/{total}",
-        _status(pod, spec, status),
-        _restarts(status, sidecars, now),
+        f"{judged.ready}/{total}",
+        _going(pod, status) or judged.reason,
+        judged.restarts.shown(now),
         age(pod, now),
-        dig(addresses, 0, "ip") or status.get("podIP") or "<none>",
+        dig(status, "podIPs", 0, "ip") or "<none>",
         spec.get("nodeName") or "<none>",
         status.get("nominatedNodeName") or "<none>",
         _gates(spec, status),
     ]
 
 
-def _sidecars(spec: dict[str, Any]) -> set[str]:
+def conditions(pod: Object) -> Sequence[Mapping[str, Any]]:
+    """Return what says that a Pod is done, so that a client may leave its row out."""
+    return _DONE.get(dig(pod, "status", "phase"), ())
+
+
+_DONE = {
+    phase: ({"type": "Completed", "status": "True", "reason": phase, "message": message},)
+    for phase, message in (
+        ("Succeeded", "The pod has completed successfully."),
+        ("Failed", "The pod failed."),
+    )
+}
+
+
+@dataclass(slots=True)
+class _Restarts:
+    """How often containers were started again, and when last."""
+
+    count: int = 0
+    last: str = ""
+
+    def add(self, container: Object) -> None:
+        """Count a container's."""
+        self.count += container.get("restartCount") or 0
+        ended = dig(container, "lastState", "terminated", "finishedAt", default="")
+        self.last = max(self.last, ended)
+
+    def shown(self, now: float) -> str:
+        """Return them as a cell."""
+        if not self.count or not self.last:
+            return str(self.count)
+        return f"{self.count} ({since(self.last, now)} ago)"
+
+
+@dataclass(slots=True)
+class _Judgement:
+    """What is found out about a Pod by going through its containers."""
+
+    reason: str
+    restarts: _Restarts = field(default_factory=_Restarts)
+    sidecars: _Restarts = field(default_factory=_Restarts)
+    """Of `restarts`, those that count also after the Pod is initialized."""
+    ready: int = 0
+
+
+def _sidecars(spec: Object) -> set[str]:
     return {
         one.get("name", "")
         for one in spec.get("initContainers") or ()
@@ -54,85 +105,82 @@ def _sidecars(spec: dict[str, Any]) -> set[str]:
     }
 
 
-def _status(pod: dict[str, Any], spec: dict[str, Any], status: dict[str, Any]) -> str:
-    reason = status.get("reason") or status.get("phase") or "Unknown"
-    scheduled = _condition(status, "PodScheduled")
-    if scheduled.get("status") == "False" and scheduled.get("reason") == "SchedulingGated":
-        reason = "SchedulingGated"
-    initializing = _initializing(spec, status)
-    if initializing:
-        reason = initializing
-    else:
-        reason = _running(status, reason)
-    if pod["metadata"].get("deletionTimestamp"):
-        if status.get("reason") == "NodeLost":
-            return "Unknown"
-        if status.get("phase") not in ("Succeeded", "Failed"):
-            return "Terminating"
-    return str(reason)
+def _judged(spec: Object, status: Object, sidecars: set[str]) -> _Judgement:
+    reason = str(status.get("reason") or status.get("phase") or "")
+    for one in status.get("conditions") or ():
+        if one.get("type") == "PodScheduled" and one.get("reason") == "SchedulingGated":
+            reason = "SchedulingGated"
+    judged = _Judgement(reason)
+    is_initializing = _initialize(judged, spec, status, sidecars)
+    if not is_initializing or _condition(status, "Initialized").get("status") == "True":
+        _run(judged, status)
+    return judged
 
 
-def _initializing(spec: dict[str, Any], status: dict[str, Any]) -> str:
-    """Return what the first unfinished init container does; "" when all are done."""
-    sidecars = _sidecars(spec)
+def _initialize(judged: _Judgement, spec: Object, status: Object, sidecars: set[str]) -> bool:
+    """Go through the init containers up to the first that is not done; tell whether one is not."""
     total = len(spec.get("initContainers") or ())
-    if _condition(status, "Initialized").get("status") == "True":
-        return ""
     for index, one in enumerate(status.get("initContainerStatuses") or ()):
+        judged.restarts.add(one)
+        if one.get("name") in sidecars:
+            judged.sidecars.add(one)
         state = one.get("state") or {}
-        ended, waiting = state.get("terminated"), state.get("waiting")
+        ended = state.get("terminated")
         if ended is not None and not ended.get("exitCode"):
             continue
         if one.get("name") in sidecars and one.get("started"):
+            judged.ready += bool(one.get("ready"))
             continue
+        why = dig(state, "waiting", "reason")
         if ended is not None:
-            return f"Init:{ended.get('reason') or _exit(ended)}"
-        why = (waiting or {}).get("reason")
-        if why and why != "PodInitializing":
-            return f"Init:{why}"
-        return f"Init:{index}/{total}"
-    return ""
+            judged.reason = f"Init:{ended.get('reason') or _exit(ended)}"
+        elif why and why != "PodInitializing":
+            judged.reason = f"Init:{why}"
+        else:
+            judged.reason = f"Init:{index}/{total}"
+        return True
+    return False
 
 
-def _running(status: dict[str, Any], reason: str) -> str:
-    running = False
+def _run(judged: _Judgement, status: Object) -> None:
+    """Go through the containers. What init containers did no longer counts, but for sidecars."""
+    judged.restarts = judged.sidecars
+    is_running, error = False, ""
     for one in reversed(status.get("containerStatuses") or []):
+        judged.restarts.add(one)
         state = one.get("state") or {}
-        waiting, ended = state.get("waiting") or {}, state.get("terminated")
-        if waiting.get("reason"):
-            reason = waiting["reason"]
+        ended, why = state.get("terminated"), dig(state, "waiting", "reason")
+        if why:
+            judged.reason = why
         elif ended is not None:
-            reason = ended.get("reason") or _exit(ended)
+            judged.reason = ended.get("reason") or _exit(ended)
+            error = judged.reason if ended.get("exitCode") else error
         elif one.get("ready") and state.get("running") is not None:
-            running = True
-    if reason == "Completed" and running:
-        ready = _condition(status, "Ready").get("status") == "True"
-        return "Running" if ready else "NotReady"
-    return reason
+            is_running = True
+            judged.ready += 1
+    if judged.reason == "Completed":
+        if is_running and _condition(status, "Ready").get("status") == "True":
+            judged.reason = "Running"
+        else:
+            judged.reason = error or ("NotReady" if is_running else "Completed")
 
 
-def _exit(ended: dict[str, Any]) -> str:
+def _exit(ended: Object) -> str:
     if ended.get("signal"):
         return f"Signal:{ended['signal']}"
     return f"ExitCode:{ended.get('exitCode', 0)}"
 
 
-def _restarts(status: dict[str, Any], sidecars: set[str], now: float) -> str:
-    counted = list(status.get("containerStatuses") or ())
-    inits = list(status.get("initContainerStatuses") or ())
-    if not counted or _condition(status, "Initialized").get("status") == "False":
-        counted += inits
-    else:
-        counted += [one for one in inits if one.get("name") in sidecars]
-    restarts = sum(int(one.get("restartCount") or 0) for one in counted)
-    ends = [dig(one, "lastState", "terminated", "finishedAt", default="") for one in counted]
-    last = max(ends, default="")
-    if not restarts or not last:
-        return str(restarts)
-    return f"{restarts} ({duration(now - clock.parse_timestamp(last))} ago)"
+def _going(pod: Object, status: Object) -> str:
+    """Return what a Pod that is being deleted shows instead of its own reason."""
+    if not pod["metadata"].get("deletionTimestamp"):
+        return ""
+    if status.get("reason") == "NodeLost":
+        return "Unknown"
+    return "" if status.get("phase") in ("Succeeded", "Failed") else "Terminating"
 
 
-def _gates(spec: dict[str, Any], status: dict[str, Any]) -> str:
+def _gates(spec: Object, status: Object) -> str:
     gates = spec.get("readinessGates") or []
     if not gates:
         return "<none>"
@@ -142,12 +190,8 @@ def _gates(spec: dict[str, Any], status: dict[str, Any]) -> str:
     return f"{true}/{len(gates)}"
 
 
-def _condition(status: dict[str, Any], kind: str) -> dict[str, Any]:
-    for one in status.get("conditions") or ():
-        if one.get("type") == kind:
-            found: dict[str, Any] = one
-            return found
-    return {}
+def _condition(status: Object, kind: str) -> Object:
+    return condition({"status": status}, kind)
 
 
-PODS = Columns(COLUMNS, row)
+PODS = Columns(COLUMNS, row, conditions)

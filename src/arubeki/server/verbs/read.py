@@ -83,7 +83,8 @@ async def list_objects(call: Call) -> Response:
     metadata = list_metadata(page)
     if form.shape == TABLE:
         values = [entry.value for entry in page.entries]
-        return _answer(call, form, await respond.table_parts(call, values, metadata, form.version))
+        parts = await respond.table_parts(call, values, metadata, form, listed=True)
+        return _answer(call, form, parts)
     kind, api_version = call.resource.list_kind, call.resource.api_version
     if form.shape == METADATA:
         kind, api_version = "PartialObjectMetadataList", f"meta.k8s.io/{form.version}"

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from arubeki.api.fields import FieldError
+from arubeki.api.objects import GVK
 from arubeki.errors import BadRequest
 from arubeki.net.message import Response
 from arubeki.server import wire
@@ -38,8 +39,8 @@ async def respond(call: Call, value: bytes, status: int = 200) -> Response:
     form = negotiate(call.header("accept"))
     check_number(form, call.resource.kind, many=False)
     if form.shape == TABLE:
-        metadata = {"resourceVersion": _revision(value)}
-        parts = await table_parts(call, [value], metadata, form.version)
+        metadata = {"resourceVersion": wire.revision_of(value)}
+        parts = await table_parts(call, [value], metadata, form, listed=False)
         return finish(call, form, b"".join(parts), status)
     value = served(call, value)
     if form.shape == METADATA:
@@ -48,9 +49,24 @@ async def respond(call: Call, value: bytes, status: int = 200) -> Response:
 
 
 def respond_bytes(call: Call, body: bytes, status: int = 200) -> Response:
-    """Return JSON that has neither Table nor metadata form (a Status, a Scale) as the answer."""
+    """Return JSON that has neither Table nor metadata form (a Status) as the answer."""
     form = negotiate(call.header("accept"), forms=False)
     return finish(call, form, body, status)
+
+
+def respond_kind(call: Call, body: bytes, kind: GVK) -> Response:
+    """Return an object of a subresource's own kind (a Scale) as the answer."""
+    form = negotiate(call.header("accept"))
+    check_number(form, kind.kind, many=False)
+    if form.shape == METADATA:
+        body = wire.partial(body, form.version)
+    elif form.shape == TABLE:
+        from arubeki.server.table import Table
+
+        table = Table(call.resource, include=included(call), version=form.version, kind=kind)
+        head = table.head({"resourceVersion": wire.revision_of(body)})
+        body = b"".join((head, table.rows([body]), table.TAIL))
+    return finish(call, form, body, 200)
 
 
 def finish(call: Call, form: Form, body: bytes, status: int) -> Response:
@@ -64,27 +80,23 @@ def finish(call: Call, form: Form, body: bytes, status: int) -> Response:
 
 
 async def table_parts(
-    call: Call, values: Sequence[bytes], metadata: Mapping[str, object], version: str = "v1"
+    call: Call, values: Sequence[bytes], metadata: Mapping[str, object], form: Form, *, listed: bool
 ) -> list[bytes]:
     """Return objects (as stored) as a Table, in parts; others get a turn between them.
 
-    Raises: BadRequest.
+    `listed` says whether they are a list, or one object that was asked for. Raises: BadRequest.
     """
-    from arubeki.server import table
+    from arubeki.server.table import Table
 
-    include = included(call)
-    parts: list[bytes] = []
-    for start in range(0, max(len(values), 1), TURN_ROWS):
+    table = Table(call.resource, include=included(call), version=form.version)
+    parts = [table.head(metadata)]
+    turn = len(values) if listed and table.is_whole else TURN_ROWS
+    for start in range(0, len(values), max(turn, 1)):
         if start:
             await asyncio.sleep(0)
-        objects = [wire.decode(served(call, one)) for one in values[start : start + TURN_ROWS]]
-        rendered = table.render(
-            call.resource, objects, metadata=metadata, include=include, version=version
-        )
-        rows = wire.encode_json(rendered.pop("rows"))[1:-1]
-        parts.append(b"," if start else wire.encode_json(rendered)[:-1] + b',"rows":[')
-        parts.append(rows)
-    parts.append(b"]}\n")
+            parts.append(b",")
+        parts.append(table.rows(values[start : start + turn], listed=listed))
+    parts.append(table.TAIL)
     return parts
 
 
@@ -97,8 +109,3 @@ def included(call: Call) -> str:
         )
         raise BadRequest(f"Unable to convert to Table as requested: {fault.message}")
     return asked
-
-
-def _revision(value: bytes) -> str:
-    metadata = wire.decode_json(wire.raw_metadata(value))
-    return str(metadata.get("resourceVersion", ""))

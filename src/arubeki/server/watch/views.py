@@ -7,11 +7,15 @@ On the ring: [storage > **watch** > informer].
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from arubeki.errors import ApiError
 from arubeki.server import wire
 from arubeki.server.negotiation import METADATA, TABLE
 from arubeki.server.resources import Resource
+
+if TYPE_CHECKING:
+    from arubeki.server.table import Table
 
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 Event = tuple[bytes, bytes]
@@ -21,7 +25,7 @@ Event = tuple[bytes, bytes]
 class View:
     """Encodes events of one resource and version in one shape."""
 
-    __slots__ = ("include", "resource", "shape", "version")
+    __slots__ = ("include", "resource", "shape", "table", "version")
 
     def __init__(
         self, resource: Resource, shape: str, include: str = "", version: str = "v1"
@@ -30,6 +34,7 @@ class View:
         self.shape = shape
         self.include = include
         self.version = version
+        self.table: Table | None = None
 
     def events(self, events: Sequence[Event], *, headers: bool) -> bytes:
         """Return events as lines. `headers` says whether a Table names its columns yet."""
@@ -73,22 +78,22 @@ class View:
         return wire.encode_json({"type": "BOOKMARK", "object": bookmark}) + b"\n"
 
     def _object(self, value: bytes, *, headers: bool) -> bytes:
+        if self.shape == TABLE:
+            return self._row(value, headers=headers)
         converter = self.resource.converter
         if converter is not None:
             value = converter.served_bytes(value)
-        if self.shape == METADATA:
-            return wire.partial(value, self.version)
-        if self.shape == TABLE:
-            from arubeki.server import table
+        return wire.partial(value, self.version) if self.shape == METADATA else value
+
+    def _row(self, value: bytes, *, headers: bool) -> bytes:
+        """Return an object as a Table of one row, whose revision is the object's."""
+        if self.table is None:
+            from arubeki.server.table import Table
 
             include = self.include or "Metadata"
-            rows = [wire.decode(value)]
-            return wire.encode_json(
-                table.render(
-                    self.resource, rows, include=include, heads=headers, version=self.version
-                )
-            )
-        return value
+            self.table = Table(self.resource, include=include, version=self.version)
+        metadata = {"resourceVersion": wire.revision_of(value)}
+        return self.table.head(metadata, heads=headers) + self.table.rows([value]) + b"]}"
 
 
 def error_event(error: ApiError) -> bytes:
