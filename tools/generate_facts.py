@@ -7,6 +7,7 @@ Kubernetes version changes (`make facts`); it needs `pip`, `go` and the network,
 - schemas.json    {definition name: {field name: type and words}}, see arubeki.api.facts
 - protobuf.json   {message name: ["number name type"]}, see arubeki.api.protobuf
 - enums.json      {definition name of the Go type: [words]}
+- openapi.json    {definition name: {field name: word, "": unions}}: what only OpenAPI documents tell
 - resources.json  {"group/version/resource": names, verbs, subresources}, in discovery's order
 
 Sources: the package kubernetes-validate (structure, list types, merge keys), the Go module
@@ -33,6 +34,8 @@ SERVER_VERSION = "v1.37.2"
 GVK_KEYS = ("group", "version", "kind")
 ALL_VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
 STABLE = re.compile(r"^v\d+$")
+# Definitions that no kind refers to, but what the server answers does.
+ANSWERS = ("io.k8s.apimachinery.pkg.apis.meta.v1.Patch", "io.k8s.apimachinery.pkg.version.Info")
 FACTS = Path(__file__).parent.parent / "src" / "arubeki" / "api" / "facts"
 
 # Long package names of definitions, and what they are cut to in the files.
@@ -75,12 +78,13 @@ def main() -> None:
         packages = go_packages(Path(folder))
         served = resources(go_module(Path(folder), f"k8s.io/kubernetes@{SERVER_VERSION}"))
     kinds = stable_kinds(definitions)
-    wanted = reachable(definitions, sorted(set(kinds.values())))
+    wanted = reachable(definitions, sorted({*kinds.values(), *ANSWERS}))
     schemas = {short(name): schema(name, definitions, packages) for name in wanted}
     write("kinds.json", {key: short(name) for key, name in kinds.items()})
     write("schemas.json", schemas)
     write("protobuf.json", messages(packages, sorted(schemas)))
     write("enums.json", enums(packages, schemas))
+    write("openapi.json", openapi(definitions, wanted))
     write("resources.json", served)
 
 
@@ -300,6 +304,25 @@ def words_of(node: dict[str, Any]) -> list[str]:
     return words
 
 
+def openapi(definitions: dict[str, Any], wanted: list[str]) -> dict[str, dict[str, Any]]:
+    """Return what the documents say beyond the schemas: lists that are atomic in so many words,
+    maps that are granular so, and unions (under the field "").
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name in wanted:
+        row: dict[str, Any] = {}
+        if unions := definitions[name].get("x-kubernetes-unions"):
+            row[""] = unions
+        for key, node in definitions[name].get("properties", {}).items():
+            if node.get("x-kubernetes-list-type") == "atomic":
+                row[key] = "atomic"
+            elif node.get("x-kubernetes-map-type") == "granular":
+                row[key] = "granular"
+        if row:
+            found[short(name)] = row
+    return found
+
+
 def go_name(go_type: str, place: str) -> str:
     """Return a field's Go type as error messages name it: `int32`, `[]v1.Container`."""
     go_type = go_type.removeprefix("*")
@@ -373,8 +396,13 @@ def proto_name(name: str, place: str) -> str:
 def enums(packages: dict[str, gosource.GoPackage], schemas: dict[str, Any]) -> dict[str, list[str]]:
     """Return the words of every `+enum` type of the packages that the schemas use."""
     used = {name.rpartition(".")[0] for name in schemas}
+    constants = {
+        key: one for package in packages.values() for key, one in package.constants.items()
+    }
     return {
-        f"{place}.{name}": words
+        f"{place}.{name}": sorted(
+            {*words, *(constants[one] for one in package.borrowed.get(name, ()))}
+        )
         for place, package in sorted(packages.items())
         if place in used
         for name, words in package.enums.items()

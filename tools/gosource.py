@@ -17,6 +17,8 @@ _TYPE = re.compile(r"^type (\w+) (.+?)\s*(?://.*)?$")
 _FIELD = re.compile(r"^\t(?:(\w+)\s+)?(\*?[\w.\[\]*]+)\s*(?:`(.*)`)?\s*(?://.*)?$")
 _TAG = re.compile(r'(\w+):"([^"]*)"')
 _CONST = re.compile(r'^\t?(?:const )?(\w+)\s+(\w+)\s*=\s*"([^"]*)"')
+_CAST = re.compile(r'^\t?(?:const )?(\w+)\s*=\s*(\w+)\("([^"]*)"\)')
+_BORROWED = re.compile(r"^\t?(?:const )?\w+\s*=\s*(\w+)\((\w+)\.(\w+)\)")
 _MARKER = re.compile(r"^\t*//\s*\+(\S+)\s*$")
 _MESSAGE = re.compile(r"^message (\w+) \{")
 _PROTO = re.compile(r"^\s+(optional|repeated|required|map<string, ([\w.]+)>)\s+(.+?) = (\d+)")
@@ -44,6 +46,8 @@ class GoPackage:
     enums: dict[str, list[str]] = field(default_factory=dict)
     messages: dict[str, list[tuple[int, str, str]]] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
+    borrowed: dict[str, list[str]] = field(default_factory=dict)
+    """Words of enums that are constants of another package: `AddressType(v1.IPv4Protocol)`."""
 
 
 def read_package(folder: Path, path: str) -> GoPackage:
@@ -78,9 +82,11 @@ def _read_go(text: str, package: GoPackage, marked: set[str], values: dict[str, 
                     inside.append(one)
                 markers = {}
             continue
-        if constant := _CONST.match(line):
+        if constant := _CONST.match(line) or _CAST.match(line):
             package.constants[constant[1]] = constant[3]
             values.setdefault(constant[2], []).append(constant[3])
+        elif borrowed := _BORROWED.match(line):
+            package.borrowed.setdefault(borrowed[1], []).append(borrowed[3])
         elif declared := _TYPE.match(line):
             name, what = declared[1], declared[2]
             if what == "struct {":

@@ -151,9 +151,6 @@ async def applied(demo: Demo) -> None:
     kubectl = shutil.which("kubectl")
     tool = [kubectl] if kubectl else [sys.executable, "-m", "arubeki"]
     words = [*tool, "apply", "-f", str(HERE / "app.yaml")]
-    # Old kubectls check manifests by a document that is not served yet.
-    if kubectl:
-        words.append("--validate=false")
     async with demo.step(f"{'kubectl' if kubectl else 'arubeki'} apply -f app.yaml"):
         await demo.command(*words)
         await demo.until("the page", demo.page)

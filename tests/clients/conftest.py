@@ -104,8 +104,7 @@ class Kubectl:
 
     def apply(self, manifest: dict[str, Any], *more: str) -> str:
         """Apply an object and return what kubectl says."""
-        # Before 1.29 validation is kubectl's own, with a document that is not served.
-        return self("apply", "--validate=false", *more, "-f", "-", stdin=json.dumps(manifest))
+        return self("apply", *more, "-f", "-", stdin=json.dumps(manifest))
 
     def json(self, *words: str) -> Any:
         """Run kubectl for JSON and return it, parsed."""

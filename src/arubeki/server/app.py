@@ -215,7 +215,7 @@ class App:
         """Answer what is no object: discovery, OpenAPI, whose tokens these are."""
         verb = _METHODS.get(request.method, request.method.lower())
         self._access.authorize(user, Attributes(verb=verb, path=request.path))
-        answer = self._discovery.answer(request) or self._openapi.answer(request)
+        answer = self._discovery.answer(request) or await self._openapi.answer(request)
         if answer is None:
             address = f"{self.settings.address}:{self.settings.port}"
             answer = await documents.answer(request.path, self._core.accounts, address)

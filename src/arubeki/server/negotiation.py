@@ -49,11 +49,9 @@ def negotiate(accept: str, *, forms: bool = True) -> Form:
     """
     if not accept:
         return _PLAIN
-    clauses = [_clause(one) for one in accept.split(",")]
-    clauses.sort(key=lambda one: -_quality(one[1].get("q", "1")))
-    for media_type, parameters in clauses:
+    for media_type, parameters in clauses(accept):
         chosen = _media_type(media_type)
-        if not chosen or _quality(parameters.get("q", "1")) == 0:
+        if not chosen:
             continue
         shown_as = parameters.get("as", "")
         if not shown_as:
@@ -66,6 +64,13 @@ def negotiate(accept: str, *, forms: bool = True) -> Form:
         if shown_as in ("PartialObjectMetadata", "PartialObjectMetadataList"):
             return Form(METADATA, chosen, version, shown_as)
     raise NotAcceptable(f"only the following media types are accepted: {JSON}, {YAML}")
+
+
+def clauses(accept: str) -> list[tuple[str, Mapping[str, str]]]:
+    """Return what an Accept header accepts, with its parameters, the preferred first."""
+    found = [_clause(one) for one in accept.split(",")]
+    found.sort(key=lambda one: -_quality(one[1].get("q", "1")))
+    return [one for one in found if _quality(one[1].get("q", "1")) > 0]
 
 
 def check_number(form: Form, kind: str, *, many: bool) -> None:

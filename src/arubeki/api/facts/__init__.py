@@ -117,6 +117,39 @@ def resources() -> dict[str, ResourceFact]:
     return msgspec.json.decode(_data("resources.json"), type=dict[str, ResourceFact])
 
 
+def kinds_of(name: str) -> tuple[GVK, ...]:
+    """Return the kinds that a definition is, by its full name; () for one that is only a part."""
+    return _kinds_of().get(short_name(name), ())
+
+
+def fields(name: str) -> dict[str, str]:
+    """Return a definition's fields as the file has them, by its full name. Raises: KeyError."""
+    return _schemas()[short_name(name)]
+
+
+def openapi_words(name: str) -> dict[str, Any]:
+    """Return what OpenAPI documents say of a definition beyond its schema, by its full name.
+
+    By field: `atomic` for a list that is so in so many words, `granular` for such a map; under
+    "" the definition's unions.
+    """
+    return _openapi().get(short_name(name), {})
+
+
+def enum_at(name: str, go_type: str) -> tuple[str, ...]:
+    """Return the words of a Go type (`v1.PullPolicy`) as a definition refers to it; () for none."""
+    kind = go_type.replace("]", ".").rpartition(".")[2]
+    for place in (short_name(name).rpartition(".")[0], "core.v1", "meta.v1"):
+        if found := _enums().get(f"{place}.{kind}"):
+            return found
+    return ()
+
+
+def sources() -> tuple[bytes, ...]:
+    """Return the files that schemas are made of, for a hash of them."""
+    return tuple(_data(f"{name}.json") for name in ("kinds", "schemas", "enums", "openapi"))
+
+
 def full_name(name: str) -> str:
     """Return the full name of a definition's cut one: `core.v1.Pod`, `meta.v1.ObjectMeta`."""
     for cut, prefix in _PREFIXES:
@@ -139,6 +172,14 @@ def _kinds() -> dict[str, str]:
 
 
 @functools.cache
+def _kinds_of() -> dict[str, tuple[GVK, ...]]:
+    found: dict[str, tuple[GVK, ...]] = {}
+    for key, name in _kinds().items():
+        found[name] = (*found.get(name, ()), GVK(*key.split("/")))
+    return found
+
+
+@functools.cache
 def _schemas() -> dict[str, dict[str, str]]:
     return msgspec.json.decode(_data("schemas.json"), type=dict[str, dict[str, str]])
 
@@ -146,6 +187,11 @@ def _schemas() -> dict[str, dict[str, str]]:
 @functools.cache
 def _enums() -> dict[str, tuple[str, ...]]:
     return msgspec.json.decode(_data("enums.json"), type=dict[str, tuple[str, ...]])
+
+
+@functools.cache
+def _openapi() -> dict[str, dict[str, Any]]:
+    return msgspec.json.decode(_data("openapi.json"), type=dict[str, dict[str, Any]])
 
 
 @functools.cache
