@@ -6,7 +6,7 @@ Pure: no I/O, no clock.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -24,6 +24,15 @@ class FieldError:
     path: str
     reason: str
     body: str
+    is_declared: bool = False
+    """Whether Kubernetes finds it by a rule declared at the type: such are told after all others.
+
+    Source: apiserver pkg/registry/rest/validate.go, KEP-5073.
+    """
+
+    def declared(self) -> "FieldError":
+        """Return the same fault, found by a declared rule."""
+        return replace(self, is_declared=True)
 
     @property
     def message(self) -> str:
@@ -76,6 +85,15 @@ class FieldError:
         )
 
     @staticmethod
+    def too_long_text(path: str, limit: int) -> "FieldError":
+        """The text is over its limit in characters."""
+        return FieldError(
+            path,
+            "FieldValueTooLong",
+            f"Too long: may not be more than {_count(limit, 'character')}",
+        )
+
+    @staticmethod
     def too_many(path: str, actual: int, limit: int) -> "FieldError":
         """The list has too many items."""
         return FieldError(
@@ -86,10 +104,11 @@ class FieldError:
 
 
 def invalid(group: str, kind: str, name: str, faults: Sequence[FieldError]) -> Invalid:
-    """Return the one error that names all `faults` of an object.
+    """Return the one error that names all `faults` of an object, those of declared rules last.
 
     Source: apimachinery pkg/api/errors/errors.go NewInvalid, pkg/util/errors aggregate.
     """
+    faults = sorted(faults, key=lambda fault: fault.is_declared)
     messages = list(dict.fromkeys(fault.message for fault in faults))
     listed = messages[0] if len(messages) == 1 else f"[{', '.join(messages)}]"
     qualified = f"{kind}.{group}" if group else kind

@@ -24,6 +24,8 @@ _KEY = "[-._a-zA-Z0-9]+"
 _HEADER = "[-A-Za-z0-9]+"
 _PERCENT = "[0-9]+%"
 _IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
+_REASON = "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?"
+_HTTP_PATH = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+"
 
 _is_name_part = re.compile(_NAME_PART).fullmatch
 _is_label_value = re.compile(f"({_NAME_PART})?").fullmatch
@@ -36,6 +38,8 @@ _is_key = re.compile(_KEY).fullmatch
 _is_header = re.compile(_HEADER).fullmatch
 _is_percent = re.compile(_PERCENT).fullmatch
 _is_identifier = re.compile(_IDENTIFIER).fullmatch
+_is_reason = re.compile(_REASON).fullmatch
+_is_http_path = re.compile(_HTTP_PATH).fullmatch
 _is_port_charset = re.compile("[-a-z0-9]+").fullmatch
 _has_letter = re.compile("[a-z]").search
 
@@ -284,6 +288,25 @@ def c_identifier(text: str) -> list[str]:
         " followed by a string of alphanumeric characters or '_'"
     )
     return [_regex(message, _IDENTIFIER, "my_name", "MY_NAME", "MyName")]
+
+
+def condition_reason(text: str) -> list[str]:
+    """The reason of a condition. Source: apimachinery pkg/apis/meta/v1/validation."""
+    if _is_reason(text):
+        return []
+    message = (
+        "a condition reason must start with alphabetic character, optionally followed by a string"
+        " of alphanumeric characters or '_,:', and must end with an alphanumeric character or '_'"
+    )
+    examples = ("my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB")
+    return [_regex(message, _REASON, *examples)]
+
+
+def http_path(text: str) -> list[str]:
+    """What stands after the domain in `acme.io/foo`. Source: validation.go IsDomainPrefixedPath."""
+    if _is_http_path(text):
+        return []
+    return [f"Invalid path (regex used for validation is '{_HTTP_PATH}')"]
 
 
 def prefix_as_name(text: str) -> str:

@@ -5,14 +5,18 @@ code, here it is functions that append `FieldError`s, a file per family of kinds
 are the server's, because they depend on the resource. The object must have been decoded and
 defaulted (`api.structure.types`, `api.defaults`); all faults are returned, in Kubernetes' words.
 
-The kinds that are missing from the table have no rules here yet; CustomResourceDefinitions have
-theirs beside the code that serves them.
+The small groups have a module each, named in `_GROUPS` and imported when first needed; its `RULES`
+are told the object as it was as well, since some rules bear with what was wrong before. The kinds
+that are missing have no rules here; CustomResourceDefinitions have theirs beside the code that
+serves them.
 
 Pure: no I/O, no clock.
 Source: kubernetes pkg/apis/*/validation/validation.go.
 """
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from arubeki.api.fields import FieldError
@@ -21,6 +25,8 @@ from arubeki.api.rules import core, networks, pods, services, workloads
 
 Rule = Callable[[dict[str, Any], list[FieldError]], None]
 Change = Callable[[dict[str, Any], dict[str, Any], list[FieldError]], None]
+Both = Callable[[dict[str, Any], dict[str, Any] | None, list[FieldError]], None]
+"""A rule that sees an object as it becomes and as it was; None when it is new."""
 
 _RULES: dict[tuple[str, str], Rule] = {
     ("", "ConfigMap"): core.config_map,
@@ -45,13 +51,24 @@ _CHANGES: dict[tuple[str, str], Change] = {
     ("apps", "ReplicaSet"): workloads.selector_change,
     ("discovery.k8s.io", "EndpointSlice"): networks.endpoint_slice_change,
 }
+_GROUPS = {
+    "autoscaling": "autoscaling",
+    "networking.k8s.io": "networking",
+    "policy": "policy",
+    "rbac.authorization.k8s.io": "rbac",
+}
 
 
-def validate(gvk: GVK, obj: dict[str, Any]) -> list[FieldError]:
-    """Return everything that is wrong with an object, [] where nothing is."""
+def validate(gvk: GVK, obj: dict[str, Any], old: dict[str, Any] | None = None) -> list[FieldError]:
+    """Return everything that is wrong with an object, [] where nothing is.
+
+    `old` is the object before, None when it is new.
+    """
     faults: list[FieldError] = []
     if (rule := _RULES.get((gvk.group, gvk.kind))) is not None:
         rule(obj, faults)
+    if (module := _GROUPS.get(gvk.group)) and (both := _rules_of(module).get(gvk.kind)):
+        both(obj, old, faults)
     return faults
 
 
@@ -61,3 +78,9 @@ def validate_update(gvk: GVK, new: dict[str, Any], old: dict[str, Any]) -> list[
     if (change := _CHANGES.get((gvk.group, gvk.kind))) is not None:
         change(new, old, faults)
     return faults
+
+
+@cache
+def _rules_of(module: str) -> Mapping[str, Both]:
+    found: Mapping[str, Both] = importlib.import_module(f"{__name__}.{module}").RULES
+    return found

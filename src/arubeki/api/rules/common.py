@@ -8,7 +8,7 @@ pkg/apis/core/validation/validation.go.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from arubeki.api import names
+from arubeki.api import names, quantity
 from arubeki.api.fields import FieldError
 
 Faults = list[FieldError]
@@ -68,18 +68,18 @@ def labels(found: Mapping[str, str] | None, path: str, faults: Faults) -> None:
         named(value, path, faults, names.label_value)
 
 
-def selector(found: Mapping[str, Any], path: str, faults: Faults) -> None:
-    """A label selector must be well-formed."""
+def selector(found: Mapping[str, Any], path: str, faults: Faults, *, values: bool = True) -> None:
+    """A label selector must be well-formed; its expressions' values too if `values` says so."""
     labels(found.get("matchLabels"), f"{path}.matchLabels", faults)
     for index, one in enumerate(found.get("matchExpressions", ())):
         place = f"{path}.matchExpressions[{index}]"
-        values = one.get("values", ())
+        given = one.get("values", ())
         if one.get("operator") in ("In", "NotIn"):
-            if not values:
+            if not given:
                 needed = "must be specified when `operator` is 'In' or 'NotIn'"
                 faults.append(FieldError.required(f"{place}.values", needed))
         elif one.get("operator") in ("Exists", "DoesNotExist"):
-            if values:
+            if given:
                 unwanted = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
                 faults.append(FieldError.forbidden(f"{place}.values", unwanted))
         else:
@@ -87,7 +87,7 @@ def selector(found: Mapping[str, Any], path: str, faults: Faults) -> None:
             operator = one.get("operator", "")
             faults.append(FieldError.invalid(f"{place}.operator", operator, wrong))
         named(one.get("key", ""), f"{place}.key", faults, names.label_key)
-        for at, value in enumerate(values):
+        for at, value in enumerate(given if values else ()):
             named(value, f"{place}.values[{at}]", faults, names.label_value)
 
 
@@ -121,3 +121,68 @@ def endpoint_ip(text: str, path: str, faults: Faults) -> None:
     if text.startswith(("224.0.0.", "ff02:", "FF02:")):
         cast = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
         faults.append(FieldError.invalid(path, text, cast))
+
+
+def segment(value: str, path: str, faults: Faults, needed: str = "") -> None:
+    """The text must be there, and be such that it can be a segment of a path."""
+    if value:
+        named(value, path, faults, names.path_segment)
+    else:
+        faults.append(FieldError.required(path, needed))
+
+
+def declared_segment(value: str, path: str, faults: Faults) -> None:
+    """As `segment`, where a declared rule demands the text."""
+    if value:
+        named(value, path, faults, names.path_segment)
+    else:
+        faults.append(FieldError.required(path).declared())
+
+
+def amount_not_negative(value: Any, path: str, faults: Faults) -> None:
+    """The quantity must not be below zero."""
+    if quantity.compare(value, "0") < 0:
+        faults.append(FieldError.invalid(path, value, NOT_NEGATIVE))
+
+
+def count_or_percent(value: int | str, path: str, faults: Faults) -> None:
+    """The value must be a number that is not negative, or a share of at most all."""
+    if isinstance(value, str):
+        named(value, path, faults, names.percent)
+        digits = value.removesuffix("%")
+        if digits != value and digits.isascii() and digits.isdigit() and int(digits[:9]) > 100:
+            faults.append(FieldError.invalid(path, value, "must not be greater than 100%"))
+    elif value < 0:
+        faults.append(FieldError.invalid(path, value, NOT_NEGATIVE))
+
+
+def kept(new: Any, old: Any, path: str, faults: Faults) -> None:
+    """The value must be what it was, says a declared rule: it does not show it."""
+    if new != old:
+        faults.append(FieldError.invalid(path, None, IMMUTABLE).declared())
+
+
+def lenient_selector(
+    found: Mapping[str, Any], old: Mapping[str, Any] | None, path: str, faults: Faults
+) -> None:
+    """As `selector`; but where the old one was wrong already, values may be."""
+    selector(found, path, faults, values=old is None or not _is_wrong(old))
+
+
+def _is_wrong(found: Mapping[str, Any]) -> bool:
+    faults: Faults = []
+    selector(found, "", faults)
+    return bool(faults)
+
+
+def domain_path(value: str, path: str, faults: Faults) -> None:
+    """The text must be like `acme.io/foo`."""
+    domain, _, rest = value.partition("/")
+    if not value:
+        faults.append(FieldError.required(path))
+    elif not domain or not rest:
+        wrong = 'must be a domain-prefixed path (such as "acme.io/foo")'
+        faults.append(FieldError.invalid(path, value, wrong))
+    else:
+        named(domain, path, faults, names.dns_subdomain)
+        named(rest, path, faults, names.http_path)

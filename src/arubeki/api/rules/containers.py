@@ -90,7 +90,7 @@ def resources(found: dict[str, Any], path: str, faults: Faults) -> None:
     for field, amounts in (("limits", limits), ("requests", requests)):
         for name, value in amounts.items():
             place = f"{path}.{field}[{name}]"
-            _resource_name(name, place, faults)
+            resource_name(name, place, faults)
             amount(name, value, place, faults)
     place = f"{path}.requests"
     for name, value in requests.items():
@@ -109,7 +109,8 @@ def resources(found: dict[str, Any], path: str, faults: Faults) -> None:
             faults.append(FieldError.invalid(place, value, fault))
 
 
-def _resource_name(name: str, path: str, faults: Faults) -> None:
+def resource_name(name: str, path: str, faults: Faults) -> None:
+    """A resource of a container is a standard one or has a qualified name."""
     before = len(faults)
     common.named(name, path, faults, names.qualified_name)
     standard = name in _STANDARD or name.startswith("hugepages-")

@@ -289,7 +289,7 @@ def _raise_faults(call: Call, new: Object, old: Object | None, subresource: str)
     if old is not None:
         faults += meta.validate_update(metadata, old["metadata"])
     if resource.custom is None:
-        faults += rules.validate(resource.gvk, new)
+        faults += rules.validate(resource.gvk, new, old)
         if old is not None and subresource != "binding":
             faults += rules.validate_update(resource.gvk, new, old)
     else:
