@@ -105,6 +105,8 @@ _ZEROS = {
 }
 _RULE = ("StabilizationWindowSeconds", "SelectPolicy", "Policies", "Tolerance")
 _POLICY = ("Type", "Value", "PeriodSeconds")
+_REFERENCE = ("kind", "name", "apiVersion")
+_CONDITION = ("type", "status", "lastTransitionTime", "reason", "message", "observedGeneration")
 
 
 def cpu_metric(percent: int) -> Object:
@@ -214,6 +216,8 @@ def _status_to_v2(status: Mapping[str, Any], annotations: Mapping[str, str]) -> 
 def _status_to_v1(status: Mapping[str, Any], annotations: dict[str, str]) -> Object:
     apart = ("currentMetrics", "conditions")
     found = {name: value for name, value in status.items() if name not in apart}
+    for name in ("currentReplicas", "desiredReplicas"):
+        found.setdefault(name, 0)
     metrics = status.get("currentMetrics") or ()
     for metric in metrics:
         source = metric.get("resource") or {}
@@ -223,7 +227,7 @@ def _status_to_v1(status: Mapping[str, Any], annotations: dict[str, str]) -> Obj
     if metrics:
         annotations[CURRENT_METRICS] = _encoded([_metric_to_v1(one, _STATUS) for one in metrics])
     if conditions := status.get("conditions"):
-        annotations[CONDITIONS] = _encoded(conditions)
+        annotations[CONDITIONS] = _encoded([_ordered(one, _CONDITION) for one in conditions])
     return found
 
 
@@ -241,10 +245,17 @@ def _metric_to_v1(
                 value = (value or {}).get(step)
             if value is None and (name, field) in _ZEROS:
                 value = "0"
+            if field == "target":
+                value = _ordered(value or {}, _REFERENCE)
             if value is not None:
                 source[field] = value
         found[name] = source
     return found
+
+
+def _ordered(found: Mapping[str, Any], names: tuple[str, ...]) -> Object:
+    """Return the members in the order of Go's struct."""
+    return {name: found[name] for name in names if name in found}
 
 
 def _metric_to_v2(
@@ -265,6 +276,10 @@ def _metric_to_v2(
                 source.setdefault(path[0], {})[path[1]] = value
         if tables is _SPEC:
             _add_target_type(name, source)
+        current = source.get("current", {})
+        if "averageValue" in current and current.get("value") in ("0", 0):
+            # v1 cannot leave the value out, so a zero beside an average is none.
+            del current["value"]
         found[name] = source
     return found
 

@@ -5,7 +5,7 @@ Validation collects `FieldError`s, all of them, and turns them into one `Invalid
 Pure: no I/O, no clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -120,6 +120,15 @@ def invalid(group: str, kind: str, name: str, faults: Sequence[FieldError]) -> I
         f'{qualified} "{name}" is invalid: {listed}',
         details={key: value for key, value in details.items() if value},
     )
+
+
+def distinct(faults: Iterable[FieldError]) -> list[FieldError]:
+    """Return the faults without those that say again what one has said.
+
+    So Kubernetes does for the kinds that have declared rules. Source: apimachinery
+    pkg/util/validation/field/errors.go ErrorList.Filter.
+    """
+    return list({(fault.message, fault.is_declared): fault for fault in faults}.values())
 
 
 def shown(value: Any) -> str:

@@ -25,7 +25,6 @@ _HEADER = "[-A-Za-z0-9]+"
 _PERCENT = "[0-9]+%"
 _IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 _REASON = "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?"
-_HTTP_PATH = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+"
 
 _is_name_part = re.compile(_NAME_PART).fullmatch
 _is_label_value = re.compile(f"({_NAME_PART})?").fullmatch
@@ -39,7 +38,6 @@ _is_header = re.compile(_HEADER).fullmatch
 _is_percent = re.compile(_PERCENT).fullmatch
 _is_identifier = re.compile(_IDENTIFIER).fullmatch
 _is_reason = re.compile(_REASON).fullmatch
-_is_http_path = re.compile(_HTTP_PATH).fullmatch
 _is_port_charset = re.compile("[-a-z0-9]+").fullmatch
 _has_letter = re.compile("[a-z]").search
 
@@ -139,6 +137,23 @@ def dns_subdomain(text: str) -> list[str]:
                 " '-' or '.', and must start and end with an alphanumeric character",
                 _SUBDOMAIN,
                 "example.com",
+            )
+        )
+    return faults
+
+
+def dns_subdomain_caseless(text: str) -> list[str]:
+    """`Example.com`: as `dns_subdomain`, in any case. Source: content/dns.go."""
+    faults = []
+    if _bytes(text) > SUBDOMAIN_MAX_BYTES:
+        faults.append(f"must be no more than {SUBDOMAIN_MAX_BYTES} bytes")
+    if not _is_subdomain(text.lower()):
+        faults.append(
+            _regex(
+                "an RFC 1123 subdomain must consist of alphanumeric characters, '-' or '.', and"
+                " must start and end with an alphanumeric character",
+                _SUBDOMAIN,
+                "Example.com",
             )
         )
     return faults
@@ -300,13 +315,6 @@ def condition_reason(text: str) -> list[str]:
     )
     examples = ("my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB")
     return [_regex(message, _REASON, *examples)]
-
-
-def http_path(text: str) -> list[str]:
-    """What stands after the domain in `acme.io/foo`. Source: validation.go IsDomainPrefixedPath."""
-    if _is_http_path(text):
-        return []
-    return [f"Invalid path (regex used for validation is '{_HTTP_PATH}')"]
 
 
 def prefix_as_name(text: str) -> str:

@@ -23,6 +23,7 @@ from arubeki.server import bootstrap, failures, probes, routing, strategies
 from arubeki.server.access import Access, Attributes, documents, impersonation
 from arubeki.server.access.accounts import Accounts
 from arubeki.server.admission.allocation import Addresses, node_ports
+from arubeki.server.admission.classes import Classes
 from arubeki.server.admission.pods import PodStrategy
 from arubeki.server.admission.services import ServiceStrategy
 from arubeki.server.builtin import built_in
@@ -124,10 +125,12 @@ class App:
         services = ServiceStrategy(self._addresses, node_ports(storage, self.settings.node_ports))
         self._sweeper = Sweeper(self._core, services)
         self._core.custom = CustomStrategy()
+        classes = Classes(storage, self.registry)
         self._core.strategies = strategies.built_in(
             services,
             DefinitionStrategy(self._definitions.taken),
-            PodStrategy(self.settings.eviction_seconds),
+            PodStrategy(classes, self.settings.eviction_seconds),
+            classes,
         )
         self._discovery = Discovery(self.registry)
         self._openapi = OpenApi(self.registry)
@@ -143,7 +146,7 @@ class App:
         await self._definitions.start()
         await self._sweeper.start()
         self._started = True
-        await bootstrap.create_defaults(self, self.settings, self._addresses.first)
+        await bootstrap.create_defaults(self, self._core, self._addresses.first)
         self._complete = True
 
     async def stop(self) -> None:

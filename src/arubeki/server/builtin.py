@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from arubeki.api import facts
 from arubeki.api.facts import ResourceFact
 from arubeki.api.objects import GVK
+from arubeki.server.autoscalers import AutoscalersV1
 from arubeki.server.events import EventsV1
 from arubeki.server.meta import Projection, Selectable
 from arubeki.server.resources import ALL_VERBS, Resource, Subresource
@@ -30,7 +31,6 @@ _NOT_SERVED: Mapping[str, frozenset[str]] = {
 
 _ABSENT = {
     "/v1/componentstatuses",
-    "autoscaling/v1/horizontalpodautoscalers",
 }
 """Resources of Kubernetes that this server does not have, yet."""
 
@@ -76,6 +76,8 @@ def built_in() -> list[Resource]:
             # One for both versions, since both keep what it reads on the same stored Event.
             resource.shared_projection = resource.projection = events
             resource.converter = EventsV1() if resource.group else None
+        elif place == "autoscaling/v1/horizontalpodautoscalers":
+            resource.converter = AutoscalersV1()
         found.append(resource)
     return found
 

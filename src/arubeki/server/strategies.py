@@ -5,7 +5,8 @@ On the ring: [HTTP > **server** > storage].
 
 from collections.abc import Mapping
 
-from arubeki.server.admission import kinds
+from arubeki.server.admission import groups, kinds
+from arubeki.server.admission.classes import Classes
 from arubeki.server.admission.pods import PodStrategy
 from arubeki.server.admission.services import ServiceStrategy
 from arubeki.server.admission.strategy import Strategy, WithGeneration
@@ -13,10 +14,14 @@ from arubeki.server.custom.strategy import DefinitionStrategy
 
 
 def built_in(
-    services: ServiceStrategy, definitions: DefinitionStrategy, pods: PodStrategy
+    services: ServiceStrategy,
+    definitions: DefinitionStrategy,
+    pods: PodStrategy,
+    classes: Classes,
 ) -> Mapping[tuple[str, str], Strategy]:
     """Return the strategies by (group, kind); a kind without particulars has no entry."""
     return {
+        **groups.strategies(classes),
         ("", "Endpoints"): kinds.EndpointsStrategy(),
         ("", "Event"): kinds.EventStrategy(),
         ("", "Namespace"): kinds.NamespaceStrategy(),

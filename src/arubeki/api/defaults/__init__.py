@@ -38,6 +38,7 @@ _TABLE: dict[tuple[str, str], Default] = {
     ("apps", "ReplicaSet"): workloads.replica_set,
     ("apps", "StatefulSet"): workloads.stateful_set,
     ("authentication.k8s.io", "TokenRequest"): others.token_request,
+    ("autoscaling", "HorizontalPodAutoscaler"): others.autoscaler,
     ("batch", "CronJob"): workloads.cron_job,
     ("batch", "Job"): workloads.job,
     ("discovery.k8s.io", "EndpointSlice"): others.endpoint_slice,

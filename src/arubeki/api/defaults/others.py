@@ -7,6 +7,7 @@ scheduling,storage}/v1/defaults.go, apiextensions-apiserver pkg/apis/apiextensio
 
 from typing import Any
 
+from arubeki.api.autoscalers import CPU_PERCENT, cpu_metric
 from arubeki.api.defaults.fill import empty, struct, unset
 
 _RBAC = "rbac.authorization.k8s.io"
@@ -90,6 +91,37 @@ def ingress_class(obj: dict[str, Any]) -> None:
     parameters = struct(obj, "spec").get("parameters")
     if parameters is not None:
         unset(parameters, "scope", "Cluster")
+
+
+def autoscaler(obj: dict[str, Any]) -> None:
+    """Fill in a HorizontalPodAutoscaler; the target of v1 is filled in when it becomes v2."""
+    spec = struct(obj, "spec")
+    unset(spec, "minReplicas", 1)
+    if obj.get("apiVersion") != "autoscaling/v1":
+        if not spec.get("metrics"):
+            spec["metrics"] = [cpu_metric(CPU_PERCENT)]
+        if "behavior" in spec:
+            for name, rules in _SCALING.items():
+                _scaling_rules(struct(spec["behavior"], name), rules)
+
+
+_SCALING: dict[str, tuple[tuple[str, int], ...]] = {
+    "scaleUp": (("Pods", 4), ("Percent", 100)),
+    "scaleDown": (("Percent", 100),),
+}
+_SCALING_SECONDS = 15
+
+
+def _scaling_rules(rules: dict[str, Any], policies: tuple[tuple[str, int], ...]) -> None:
+    if len(policies) > 1:
+        unset(rules, "stabilizationWindowSeconds", 0)
+    unset(rules, "selectPolicy", "Max")
+    made = [
+        {"type": kind, "value": value, "periodSeconds": _SCALING_SECONDS}
+        for kind, value in policies
+    ]
+    if "policies" not in rules:
+        rules["policies"] = made
 
 
 def priority_class(obj: dict[str, Any]) -> None:

@@ -54,8 +54,11 @@ _CHANGES: dict[tuple[str, str], Change] = {
 _GROUPS = {
     "autoscaling": "autoscaling",
     "networking.k8s.io": "networking",
+    "node.k8s.io": "scheduling",
     "policy": "policy",
     "rbac.authorization.k8s.io": "rbac",
+    "scheduling.k8s.io": "scheduling",
+    "storage.k8s.io": "storage",
 }
 
 

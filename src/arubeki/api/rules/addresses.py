@@ -18,6 +18,8 @@ def address(new: dict[str, Any], old: dict[str, Any] | None, faults: Faults) -> 
     path = "spec.parentRef"
     if parent is None:
         faults.append(FieldError.required(path).declared())
+        if old is not None:
+            common.kept(None, old.get("spec", {}).get("parentRef"), path, faults)
     else:
         if group := parent.get("group"):
             common.named(group, f"{path}.group", faults, names.dns_subdomain)

@@ -5,6 +5,7 @@ Source: apimachinery pkg/api/validation, pkg/apis/meta/v1/validation, kubernetes
 pkg/apis/core/validation/validation.go.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ IMMUTABLE = "field is immutable"
 NOT_NEGATIVE = "must be greater than or equal to 0"
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 INT32_MAX = 2147483647
+_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
+_is_path = re.compile(_PATH).fullmatch
 
 
 def not_negative(obj: Mapping[str, Any], fields: Iterable[str], path: str, faults: Faults) -> None:
@@ -139,21 +142,39 @@ def declared_segment(value: str, path: str, faults: Faults) -> None:
         faults.append(FieldError.required(path).declared())
 
 
+def declared_label(value: str, path: str, faults: Faults) -> None:
+    """The text must be a DNS label, says a declared rule: it counts bytes, and says so."""
+    for message in names.dns_label(value):
+        message = message.replace("characters", "bytes") if "no more" in message else message
+        faults.append(FieldError.invalid(path, value, message).declared())
+
+
 def amount_not_negative(value: Any, path: str, faults: Faults) -> None:
     """The quantity must not be below zero."""
     if quantity.compare(value, "0") < 0:
         faults.append(FieldError.invalid(path, value, NOT_NEGATIVE))
 
 
-def count_or_percent(value: int | str, path: str, faults: Faults) -> None:
-    """The value must be a number that is not negative, or a share of at most all."""
+def int_or_percent(value: int | str, path: str, faults: Faults) -> None:
+    """The value must be a number that is not negative, or a percentage."""
     if isinstance(value, str):
         named(value, path, faults, names.percent)
-        digits = value.removesuffix("%")
-        if digits != value and digits.isascii() and digits.isdigit() and int(digits[:9]) > 100:
-            faults.append(FieldError.invalid(path, value, "must not be greater than 100%"))
     elif value < 0:
         faults.append(FieldError.invalid(path, value, NOT_NEGATIVE))
+
+
+def at_most_all(value: int | str, path: str, faults: Faults) -> None:
+    """A percentage must not be above 100%."""
+    if isinstance(value, str) and not names.percent(value) and number_of(value) > 100:
+        faults.append(FieldError.invalid(path, value, "must not be greater than 100%"))
+
+
+def number_of(value: int | str) -> int:
+    """Return a number, or that before a percent sign; 0 for a text that is neither."""
+    if isinstance(value, int):
+        return value
+    digits = value.removesuffix("%")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 19 else 0
 
 
 def kept(new: Any, old: Any, path: str, faults: Faults) -> None:
@@ -175,14 +196,16 @@ def _is_wrong(found: Mapping[str, Any]) -> bool:
     return bool(faults)
 
 
-def domain_path(value: str, path: str, faults: Faults) -> None:
-    """The text must be like `acme.io/foo`."""
-    domain, _, rest = value.partition("/")
-    if not value:
+def domain_prefixed_path(text: str, path: str, faults: Faults) -> None:
+    """The text must be `example.com/foo`."""
+    host, _, rest = text.partition("/")
+    if not text:
         faults.append(FieldError.required(path))
-    elif not domain or not rest:
-        wrong = 'must be a domain-prefixed path (such as "acme.io/foo")'
-        faults.append(FieldError.invalid(path, value, wrong))
+    elif not host or not rest:
+        fault = 'must be a domain-prefixed path (such as "acme.io/foo")'
+        faults.append(FieldError.invalid(path, text, fault))
     else:
-        named(domain, path, faults, names.dns_subdomain)
-        named(rest, path, faults, names.http_path)
+        named(host, path, faults, names.dns_subdomain)
+        if not _is_path(rest):
+            fault = f"Invalid path (regex used for validation is '{_PATH}')"
+            faults.append(FieldError.invalid(path, rest, fault))

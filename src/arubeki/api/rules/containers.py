@@ -111,16 +111,15 @@ def resources(found: dict[str, Any], path: str, faults: Faults) -> None:
 
 def resource_name(name: str, path: str, faults: Faults) -> None:
     """A resource of a container is a standard one or has a qualified name."""
-    before = len(faults)
     common.named(name, path, faults, names.qualified_name)
     standard = name in _STANDARD or name.startswith("hugepages-")
-    if len(faults) == before and "/" not in name and not standard:
+    if "/" not in name and not standard:
         # Kubernetes says both, as one and the same name is neither.
-        for fault in (
-            "must be a standard resource type or fully qualified",
-            "must be a standard resource for containers",
-        ):
-            faults.append(FieldError.invalid(path, name, fault))
+        if not names.qualified_name(name):
+            general = "must be a standard resource type or fully qualified"
+            faults.append(FieldError.invalid(path, name, general))
+        fault = "must be a standard resource for containers"
+        faults.append(FieldError.invalid(path, name, fault))
 
 
 def _ports(ports: list[dict[str, Any]], path: str, faults: Faults) -> None:

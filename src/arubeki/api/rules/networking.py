@@ -55,7 +55,7 @@ def ingress_class(new: dict[str, Any], old: dict[str, Any] | None, faults: Fault
         common.unchanged(controller, was, "spec.controller", faults)
     if len(controller.encode()) > CONTROLLER_MAX_BYTES:
         faults.append(FieldError.too_long("spec.controller", CONTROLLER_MAX_BYTES))
-    common.domain_path(controller, "spec.controller", faults)
+    common.domain_prefixed_path(controller, "spec.controller", faults)
     if (parameters := spec.get("parameters")) is not None:
         _parameters(parameters, "spec.parameters", faults)
 

@@ -159,7 +159,10 @@ def tolerations(found: list[dict[str, Any]], path: str, faults: Faults) -> None:
                 fault = "value must be empty when `operator` is 'Exists'"
                 faults.append(FieldError.invalid(f"{place}.operator", value, fault))
         else:
-            known = ("Equal", "Exists")
+            known: tuple[str, ...] = ("Equal", "Exists")
+            if operator in ("Lt", "Gt"):
+                # Known, but off unless asked for; Kubernetes lists them all the same.
+                known = ("Equal", "Exists", "Lt", "Gt")
             faults.append(FieldError.not_supported(f"{place}.operator", operator, known))
         if effect:
             common.one_of(effect, containers.TAINT_EFFECTS, f"{place}.effect", faults)

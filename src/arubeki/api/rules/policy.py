@@ -29,7 +29,8 @@ def disruption_budget(new: dict[str, Any], old: dict[str, Any] | None, faults: F
         faults.append(FieldError.invalid("spec", internal, both))
     for name in ("minAvailable", "maxUnavailable"):
         if name in spec:
-            common.count_or_percent(spec[name], f"spec.{name}", faults)
+            common.int_or_percent(spec[name], f"spec.{name}", faults)
+            common.at_most_all(spec[name], f"spec.{name}", faults)
     if (selector := spec.get("selector")) is not None:
         was = old.get("spec", {}).get("selector", {}) if old is not None else None
         common.lenient_selector(selector, was, "spec.selector", faults)

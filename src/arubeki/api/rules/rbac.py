@@ -92,7 +92,9 @@ def _binding(
         faults.append(FieldError.not_supported("roleRef.apiGroup", group, (GROUP,)))
     if (kind := reference.get("kind", "")) not in kinds:
         faults.append(FieldError.not_supported("roleRef.kind", kind, kinds))
-    common.declared_segment(reference.get("name", ""), "roleRef.name", faults)
+    # What a declared rule says of the name is not heard where the reference may not change at all.
+    segment = common.declared_segment if old is None else common.segment
+    segment(reference.get("name", ""), "roleRef.name", faults)
     for index, subject in enumerate(new.get("subjects") or ()):
         _subject(subject, f"subjects[{index}]", faults, namespaced=namespaced)
     if old is not None and reference != old.get("roleRef", {}):

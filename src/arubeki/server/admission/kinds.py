@@ -98,6 +98,14 @@ class LeaseStrategy(Strategy):
     unconditional_update = False
     create_on_update = True
 
+    def reset(self, resource: Resource, new: Object, old: Object | None, subresource: str) -> None:
+        """Drop what belongs to coordinated leader election, which is off unless asked for."""
+        super().reset(resource, new, old, subresource)
+        spec, before = new.get("spec") or {}, (old or {}).get("spec") or {}
+        for name in ("strategy", "preferredHolder"):
+            if name not in before:
+                spec.pop(name, None)
+
 
 class EventStrategy(Strategy):
     """Events: a PUT makes one."""

@@ -30,7 +30,7 @@ def prepare_create(metadata: dict[str, Any], *, has_generation: bool) -> None:
     metadata["creationTimestamp"] = clock.timestamp()
     if has_generation:
         metadata["generation"] = 1
-    else:
+    elif not metadata.get("generation"):
         metadata.pop("generation", None)
 
 
@@ -52,6 +52,17 @@ def prepare_update(new: dict[str, Any], old: Mapping[str, Any]) -> None:
     new.pop("selfLink", None)
     if not new.get("uid"):
         new["uid"] = old["uid"]
+
+
+def reset_for_status(new: dict[str, Any], old: Mapping[str, Any]) -> None:
+    """Give back, in an object written through `status`, its metadata, but for who owns what.
+
+    Source: apimachinery pkg/apis/meta/v1/meta.go ResetObjectMetaForStatus.
+    """
+    metadata = dict(old["metadata"])
+    if "managedFields" in new["metadata"]:
+        metadata["managedFields"] = new["metadata"]["managedFields"]
+    new["metadata"] = metadata
 
 
 def validate(

@@ -11,15 +11,13 @@ from typing import Any
 from arubeki import clock
 from arubeki.api import quantity
 from arubeki.server import failures
+from arubeki.server.admission import runtimes
+from arubeki.server.admission.classes import PRIORITY, RUNTIME, Classes
 from arubeki.server.admission.strategy import Object, Strategy, keep
 from arubeki.server.resources import Resource
 
 TOLERATED_SECONDS = 300
 _UNHEALTHY = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
-_SYSTEM_PRIORITIES = {
-    "system-cluster-critical": 2_000_000_000,
-    "system-node-critical": 2_000_001_000,
-}
 _COMPUTE = ("cpu", "memory")
 
 
@@ -30,7 +28,8 @@ class PodStrategy(Strategy):
     is_graceful = True
     returns_deleted = True
 
-    def __init__(self, tolerated_seconds: int = TOLERATED_SECONDS) -> None:
+    def __init__(self, classes: Classes, tolerated_seconds: int = TOLERATED_SECONDS) -> None:
+        self._classes = classes
         self._tolerated_seconds = tolerated_seconds
 
     def reset(self, resource: Resource, new: Object, old: Object | None, subresource: str) -> None:
@@ -52,8 +51,9 @@ class PodStrategy(Strategy):
             return
         account = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
         spec["serviceAccountName"] = spec["serviceAccount"] = account
-        self._prioritize(resource, new, spec)
+        await self._prioritize(resource, new, spec)
         _tolerate_unhealthy_nodes(spec, self._tolerated_seconds)
+        await self._run_by_class(resource, new, spec)
         status: Object = {"phase": "Pending", "qosClass": qos_class(spec)}
         if spec.get("schedulingGates"):
             status["conditions"] = [
@@ -73,17 +73,42 @@ class PodStrategy(Strategy):
         super().reset_to_status(new, old)
         keep(new["metadata"], old["metadata"], "ownerReferences")
 
-    def _prioritize(self, resource: Resource, new: Object, spec: Object) -> None:
-        named = spec.get("priorityClassName")
-        if named and named not in _SYSTEM_PRIORITIES:
-            # PriorityClasses are not served yet, so none other exists.
-            raise failures.forbidden(
-                resource,
-                new["metadata"].get("name", ""),
-                f"no PriorityClass with name {named} was found",
-            )
-        spec["priority"] = _SYSTEM_PRIORITIES.get(named or "", 0)
-        spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    async def _prioritize(self, resource: Resource, new: Object, spec: Object) -> None:
+        """Work out the priority of a new Pod, which may be told but not chosen."""
+        name, named = new["metadata"].get("name", ""), spec.get("priorityClassName")
+        if named:
+            found = await self._classes.find(PRIORITY, named)
+            if found is None:
+                why = f"no PriorityClass with name {named} was found"
+                raise failures.forbidden(resource, name, why)
+        elif (found := await self._classes.global_priority()) is not None:
+            spec["priorityClassName"] = found["metadata"]["name"]
+        given = found or {"preemptionPolicy": "PreemptLowerPriority"}
+        for field, words, value in (
+            ("priority", "integer value of priority", given.get("value", 0)),
+            ("preemptionPolicy", "string value of PreemptionPolicy", given["preemptionPolicy"]),
+        ):
+            if spec.get(field, value) != value:
+                why = (
+                    f"the {words} ({spec[field]}) must not be provided in pod spec; priority"
+                    f" admission controller computed {value} from the given PriorityClass name"
+                )
+                raise failures.forbidden(resource, name, why)
+            spec[field] = value
+
+    async def _run_by_class(self, resource: Resource, new: Object, spec: Object) -> None:
+        """Take over, into a new Pod, what its RuntimeClass says of overhead and scheduling."""
+        name, named = new["metadata"].get("name", ""), spec.get("runtimeClassName")
+        found: Object | None = None
+        if named is not None:
+            found = await self._classes.find(RUNTIME, named)
+            if found is None:
+                why = f'pod rejected: RuntimeClass "{named}" not found'
+                raise failures.forbidden(resource, name, why)
+        try:
+            runtimes.apply_class(found, spec)
+        except ValueError as error:
+            raise failures.forbidden(resource, name, str(error)) from None
 
     def grace_seconds(self, obj: Object, asked: int | None) -> int:
         """Return what was asked for or the Pod's own grace; nothing where no node runs it."""

@@ -75,6 +75,10 @@ class Strategy:
         """Return what is wrong with `new` beyond the kind's rules."""
         return []
 
+    def warnings(self, new: Object, old: Object | None, subresource: str) -> list[str]:
+        """Return what to tell the writer of an object that is valid."""
+        return []
+
     async def reserve(self, new: Object, old: Object | None, *, dry_run: bool) -> Undo:
         """Take, before the commit, what must not be taken twice; return how to give it back."""
         return nothing

@@ -14,6 +14,7 @@ from typing import Any
 from arubeki import clock
 from arubeki.api.fields import FieldError
 from arubeki.api.objects import set_condition
+from arubeki.server.admission.metadata import reset_for_status
 from arubeki.server.admission.strategy import Object, Strategy
 from arubeki.server.custom import validation
 from arubeki.server.custom.definitions import condition, is_established, stored_version
@@ -39,7 +40,7 @@ class CustomStrategy(Strategy):
     def reset_to_status(self, new: Object, old: Object) -> None:
         """Only the status, and who owns it, is written through `status`."""
         super().reset_to_status(new, old)
-        _reset_metadata(new, old)
+        reset_for_status(new, old)
 
     def validate(
         self, resource: Resource, new: Object, old: Object | None, subresource: str
@@ -87,14 +88,6 @@ def _go_type(value: Any) -> str:
     return {str: "string", float: "float64", int: "int64"}.get(type(value), "<nil>")
 
 
-def _reset_metadata(new: Object, old: Object) -> None:
-    """Source: apimachinery pkg/apis/meta/v1/meta.go ResetObjectMetaForStatus."""
-    metadata = dict(old["metadata"])
-    if "managedFields" in new["metadata"]:
-        metadata["managedFields"] = new["metadata"]["managedFields"]
-    new["metadata"] = metadata
-
-
 def _without(obj: Object, names: tuple[str, ...]) -> Object:
     return {name: value for name, value in obj.items() if name not in names}
 
@@ -115,7 +108,7 @@ class DefinitionStrategy(Strategy):
     def reset_to_status(self, new: Object, old: Object) -> None:
         """Only the status, and who owns it, is written through `status`."""
         super().reset_to_status(new, old)
-        _reset_metadata(new, old)
+        reset_for_status(new, old)
 
     async def admit(
         self, resource: Resource, new: Object, old: Object | None, subresource: str

@@ -26,6 +26,8 @@ Change = Callable[[Object], Object]
 
 NAME_TRIES = 8
 """Names drawn for a generateName before giving up. Source: store.go maxNameGenerationCreateAttempts."""
+_APART = ("apiextensions.k8s.io", "apiregistration.k8s.io")
+"""Groups of servers of their own within Kubernetes', whose kinds have no declared rules."""
 UPDATE_TRIES = 100
 """How often an unconditional update is computed anew: so many others were faster in a row."""
 
@@ -67,6 +69,7 @@ async def create_object(
         metadata["name"] = meta.generate_name(metadata["generateName"])
     await strategy.admit(resource, obj, None, "")
     _raise_faults(call, obj, None, "")
+    call.warnings += strategy.warnings(obj, None, "")
     there = await core.storage.get(resource.key(call.namespace, metadata["name"]))
     if there is not None and not generated:
         # Told before anything is reserved; the commit below would find it out as well.
@@ -145,6 +148,7 @@ async def replace(
     if counts and strategy.is_new_generation(resource, new, old):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     _raise_faults(call, new, old, subresource)
+    call.warnings += strategy.warnings(new, old, subresource)
     if apply.no_op(old, new):
         return entry.value
     if is_released(old, new) and not strategy.holds_back(new):
@@ -295,6 +299,8 @@ def _raise_faults(call: Call, new: Object, old: Object | None, subresource: str)
     else:
         faults += conform.schema_faults(resource, new)
     faults += strategy.validate(resource, new, old, subresource)
+    if resource.custom is None and resource.group not in _APART:
+        faults = fields.distinct(faults)
     if faults:
         raise failures.invalid(resource, str(metadata.get("name", "")), faults)
 

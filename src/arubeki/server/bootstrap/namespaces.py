@@ -1,4 +1,4 @@
-"""The objects that every cluster has from its first moment.
+"""The namespaces that every cluster has, and the way to the API from within.
 
 On the ring: [HTTP > **server** > storage].
 Source: kubernetes pkg/controlplane/controller/{systemnamespaces,kubernetesservice}.
@@ -18,8 +18,8 @@ SERVICE = "kubernetes"
 Object = dict[str, Any]
 
 
-async def create_defaults(handler: Handler, settings: Settings, service_address: str) -> None:
-    """Create what is missing, through the server's own door.
+async def create_through(handler: Handler, settings: Settings, service_address: str) -> None:
+    """Create what is missing, through the server's own door, where defaults are filled in.
 
     Raises: ApiError.
     """
