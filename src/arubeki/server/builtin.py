@@ -21,9 +21,7 @@ from arubeki.server.resources import ALL_VERBS, Resource, Subresource
 
 _NOT_SERVED: Mapping[str, frozenset[str]] = {
     "/v1/nodes": frozenset({"proxy"}),
-    "/v1/pods": frozenset(
-        {"attach", "ephemeralcontainers", "exec", "portforward", "proxy", "resize"}
-    ),
+    "/v1/pods": frozenset({"attach", "exec", "portforward", "proxy"}),
     "/v1/services": frozenset({"proxy"}),
     "certificates.k8s.io/v1/certificatesigningrequests": frozenset({"approval"}),
 }

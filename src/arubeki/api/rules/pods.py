@@ -9,11 +9,9 @@ Source: kubernetes pkg/apis/core/validation/validation.go (ValidatePodSpec, Vali
 
 from typing import Any
 
-import msgspec
-
 from arubeki.api import names
 from arubeki.api.fields import FieldError
-from arubeki.api.rules import common, containers, sources
+from arubeki.api.rules import common, containers, podparts, sources
 from arubeki.api.rules.common import Faults
 
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
@@ -131,7 +129,9 @@ def pod_change(new: dict[str, Any], old: dict[str, Any], faults: Faults) -> None
         munged["terminationGracePeriodSeconds"] = before["terminationGracePeriodSeconds"]
     if munged != before:
         fault = f"pod updates may not change fields other than {','.join(_UPDATABLE)}"
-        faults.append(FieldError.forbidden("spec", f"{fault}\n{_difference(before, munged)}"))
+        faults.append(
+            FieldError.forbidden("spec", f"{fault}\n{podparts.difference(before, munged)}")
+        )
 
 
 def tolerations(found: list[dict[str, Any]], path: str, faults: Faults) -> None:
@@ -209,9 +209,7 @@ def _containers(spec: dict[str, Any], volumes: set[str], path: str, faults: Faul
         place = f"{path}.ephemeralContainers[{index}]"
         containers.container(one, volumes, place, faults)
         _once(one, seen, place, faults)
-        target = one.get("targetContainerName")
-        if target and target not in others:
-            faults.append(FieldError.not_found(f"{place}.targetContainerName", target))
+        podparts.ephemeral(one, others, place, faults)
 
 
 def _once(one: dict[str, Any], seen: set[str], place: str, faults: Faults) -> None:
@@ -291,14 +289,3 @@ def _tolerations_change(after: dict[str, Any], before: dict[str, Any], faults: F
     if any(lasting(one) not in kept for one in before.get("tolerations", ())):
         fault = "existing toleration can not be modified except its tolerationSeconds"
         faults.append(FieldError.forbidden("spec.tolerations", fault))
-
-
-def _difference(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """Return the fields that differ, a line each; Kubernetes prints a diff of Go values."""
-    lines = []
-    for name in sorted({*before, *after}):
-        if before.get(name) != after.get(name):
-            for sign, spec in (("-", before), ("+", after)):
-                if name in spec:
-                    lines.append(f"{sign} {name}: {msgspec.json.encode(spec[name]).decode()}")
-    return "\n".join(lines)

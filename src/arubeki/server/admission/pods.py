@@ -5,20 +5,24 @@ Source: kubernetes pkg/registry/core/pod/strategy.go, plugin/pkg/admission/{defa
 priority,serviceaccount}, pkg/apis/core/v1/helper/qos.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 from arubeki import clock
 from arubeki.api import quantity
+from arubeki.api.fields import FieldError
+from arubeki.api.rules import podparts as rules
 from arubeki.server import failures
-from arubeki.server.admission import runtimes
+from arubeki.server.admission import podparts, runtimes
 from arubeki.server.admission.classes import PRIORITY, RUNTIME, Classes
-from arubeki.server.admission.strategy import Object, Strategy, keep
+from arubeki.server.admission.strategy import Object, Strategy, Undo, keep
 from arubeki.server.resources import Resource
 
 TOLERATED_SECONDS = 300
 _UNHEALTHY = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 _COMPUTE = ("cpu", "memory")
+
+FindNode: TypeAlias = Callable[[str], Awaitable[Mapping[str, Any] | None]]
 
 
 class PodStrategy(Strategy):
@@ -28,14 +32,48 @@ class PodStrategy(Strategy):
     is_graceful = True
     returns_deleted = True
 
-    def __init__(self, classes: Classes, tolerated_seconds: int = TOLERATED_SECONDS) -> None:
+    def __init__(
+        self,
+        classes: Classes,
+        tolerated_seconds: int = TOLERATED_SECONDS,
+        find_node: FindNode | None = None,
+    ) -> None:
         self._classes = classes
         self._tolerated_seconds = tolerated_seconds
+        self._find_node = find_node
 
     def reset(self, resource: Resource, new: Object, old: Object | None, subresource: str) -> None:
-        """A binding writes the node and the condition that tells of it."""
-        if subresource != "binding":
+        """A binding writes the node and the condition that tells of it; others a part each."""
+        if subresource == podparts.EPHEMERAL and old is not None:
+            podparts.reset_to_ephemeral(new, old)
+        elif subresource == podparts.RESIZE and old is not None:
+            podparts.reset_to_resize(new, old)
+        elif subresource != "binding":
             super().reset(resource, new, old, subresource)
+
+    def validate(
+        self, resource: Resource, new: Object, old: Object | None, subresource: str
+    ) -> list[FieldError]:
+        """Return what is wrong with the change of a part."""
+        if subresource == podparts.EPHEMERAL and old is not None:
+            return rules.ephemeral_change(new, old)
+        if subresource == podparts.RESIZE and old is not None:
+            before = (old.get("status") or {}).get("qosClass") or qos_class(old["spec"])
+            return rules.resize_change(new, old, before, qos_class(new["spec"]))
+        found = super().validate(resource, new, old, subresource)
+        if old is None and new["spec"].get("ephemeralContainers"):
+            why = "cannot be set on create"
+            found.append(FieldError.forbidden("spec.ephemeralContainers", why))
+        return found
+
+    async def reserve(self, new: Object, old: Object | None, *, dry_run: bool) -> Undo:
+        """See that the node can hold what a Pod on it asks for from now on."""
+        moved = old is None or new["spec"].get("nodeName") != old["spec"].get("nodeName")
+        if old is None or moved or self._find_node is None or not new["spec"].get("nodeName"):
+            return await super().reserve(new, old, dry_run=dry_run)
+        if podparts.is_resized(new, old):
+            podparts.check_room(new, await self._find_node(new["spec"]["nodeName"]))
+        return await super().reserve(new, old, dry_run=dry_run)
 
     async def admit(
         self, resource: Resource, new: Object, old: Object | None, subresource: str

@@ -11,40 +11,34 @@ from urllib.parse import urlencode
 from arubeki import clock
 from arubeki.api import fields
 from arubeki.api.fields import FieldError
-from arubeki.api.objects import set_condition
-from arubeki.errors import BadRequest, InternalError
+from arubeki.api.objects import GVK, set_condition
+from arubeki.errors import ApiError, BadRequest, Conflict, InternalError
 from arubeki.net.message import Answer, Request, Response
-from arubeki.server import conform, decoding, failures, wire
+from arubeki.server import decoding, failures, wire
 from arubeki.server.addressing import address
 from arubeki.server.core import Call
 from arubeki.server.negotiation import answer_json
+from arubeki.server.subresources import bodies
 from arubeki.server.verbs.deletion import checked_options, delete_object
 from arubeki.server.verbs.options import whole_number, write_options
 from arubeki.server.verbs.write import current, ensure_namespace, update_object
 
 Object = dict[str, Any]
 
+BINDING = GVK("", "v1", "Binding")
+
 _SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
 async def bind(call: Call) -> Response:
     """Assign a Pod to a node. The call may be `pods/x/binding` or a create of `bindings`."""
-    options = write_options(call, "CreateOptions")
-    binding, _ = decoding.decode_body(call)
-    address(call, binding, expect_name=False)
-    conform.drop_nulls(binding)
+    binding, options = bodies.read(call, BINDING)
     metadata = binding["metadata"]
     _check_name(call, metadata, "Binding")
     name = metadata.get("name")
-    target = binding.get("target")
-    if not isinstance(name, str) or not isinstance(target, dict):
-        raise _refused(str(name or ""), FieldError.required("target.name"))
-    if target.get("kind") not in (None, "", "Node"):
-        kinds = ("Node", "<empty>")
-        raise _refused(name, FieldError.not_supported("target.kind", target["kind"], kinds))
-    node = target.get("name")
-    if not isinstance(node, str) or not node:
-        raise _refused(name, FieldError.required("target.name"))
+    if not name:
+        raise BadRequest("Name parameter required.")
+    node = _target(binding["target"])
     pods = call.core.registry.find("", "v1", "pods")
     assert pods is not None
     on_pod = replace(call, resource=pods, name=name, verb="update", subresource="binding")
@@ -62,8 +56,20 @@ def _check_name(call: Call, metadata: Object, kind: str) -> None:
         raise BadRequest(f"name in URL does not match name in {kind} object")
 
 
-def _refused(name: str, fault: FieldError) -> Exception:
-    return fields.invalid("", "Binding", name, [fault])
+def _target(target: Object) -> str:
+    """Return the node that a binding names. Raises: ApiError."""
+    faults = []
+    if target.get("kind") not in (None, "Node"):
+        kinds = ("Node", "<empty>")
+        faults.append(FieldError.not_supported("target.kind", target["kind"], kinds))
+    node: str = target.get("name", "")
+    if not node:
+        faults.append(FieldError.required("target.name"))
+    if faults:
+        # No reason and 500, as in Kubernetes, which returns these faults as they are.
+        listed = ", ".join(fault.message for fault in faults)
+        raise ApiError(f"[{listed}]" if len(faults) > 1 else listed)
+    return node
 
 
 def _bound(call: Call, pod: Object, node: str, binding: Object) -> Object:
@@ -74,17 +80,17 @@ def _bound(call: Call, pod: Object, node: str, binding: Object) -> Object:
             metadata[field] = binding[field]
     if "deletionTimestamp" in metadata:
         why = f"pod {call.name} is being deleted, cannot be assigned to a host"
-        raise failures.conflict(call.resource, call.name, why)
+        raise _cannot_bind(call, why)
     if spec.get("nodeName"):
         why = f'pod {call.name} is already assigned to node "{spec["nodeName"]}"'
-        raise failures.conflict(call.resource, call.name, why)
+        raise _cannot_bind(call, why)
     if spec.get("schedulingGates"):
         why = f"pod {call.name} has non-empty .spec.schedulingGates"
-        raise failures.conflict(call.resource, call.name, why)
+        raise _cannot_bind(call, why)
     spec["nodeName"] = node
     for name in ("annotations", "labels"):
         given = binding.get(name)
-        if isinstance(given, dict) and given:
+        if given:
             metadata[name] = {**(metadata.get(name) or {}), **given}
     status = pod.setdefault("status", {})
     # Why it could not be placed before is no longer true, so nothing of that stays.
@@ -95,6 +101,14 @@ def _bound(call: Call, pod: Object, node: str, binding: Object) -> Object:
     ]
     status["conditions"] = set_condition(conditions, condition, clock.timestamp())
     return pod
+
+
+def _cannot_bind(call: Call, why: str) -> Conflict:
+    """Return a conflict that names the subresource where others name the resource."""
+    return Conflict(
+        f'Operation cannot be fulfilled on pods/binding "{call.name}": {why}',
+        details={"name": call.name, "kind": "pods/binding"},
+    )
 
 
 async def evict(call: Call) -> Response:

@@ -28,6 +28,8 @@ NAME_TRIES = 8
 """Names drawn for a generateName before giving up. Source: store.go maxNameGenerationCreateAttempts."""
 _APART = ("apiextensions.k8s.io", "apiregistration.k8s.io")
 """Groups of servers of their own within Kubernetes', whose kinds have no declared rules."""
+_PARTS = ("binding", "ephemeralcontainers", "resize")
+"""Subresources that may change what the object itself may not; their strategies say what is wrong."""
 UPDATE_TRIES = 100
 """How often an unconditional update is computed anew: so many others were faster in a row."""
 
@@ -294,7 +296,7 @@ def _raise_faults(call: Call, new: Object, old: Object | None, subresource: str)
         faults += meta.validate_update(metadata, old["metadata"])
     if resource.custom is None:
         faults += rules.validate(resource.gvk, new, old)
-        if old is not None and subresource != "binding":
+        if old is not None and subresource not in _PARTS:
             faults += rules.validate_update(resource.gvk, new, old)
     else:
         faults += conform.schema_faults(resource, new)
