@@ -4,6 +4,7 @@ import asyncio
 
 from arubeki.controllers import (
     deployment,
+    disruption,
     endpoints,
     endpointslice,
     garbage,
@@ -14,6 +15,7 @@ from arubeki.controllers import (
 from arubeki.kinds import apps_v1 as apps
 from arubeki.kinds import core_v1 as core
 from arubeki.kinds import meta_v1 as meta
+from arubeki.kinds import policy_v1 as policy
 from tests.controllers.scenario import (
     Scenario,
     list_pods,
@@ -285,3 +287,30 @@ class Garbage(Scenario):
             "orphan-other": [],
             "orphan-shared": ["orphan-other"],
         }
+
+
+class Budgets(Scenario):
+    """Pods come, get ready and go; the budget knows how many may be disrupted."""
+
+    @staticmethod
+    def build():
+        return [replicaset.controller(), disruption.controller()]
+
+    @staticmethod
+    async def act(world, settle):
+        budget = policy.PodDisruptionBudget(
+            metadata=meta.ObjectMeta(name="b", namespace=NAMESPACE),
+            spec=policy.PodDisruptionBudgetSpec(selector=play.selector(), maxUnavailable="50%"),
+        )
+        await world.client.create(budget)
+        await world.client.create(play.replica_set(replicas=3))
+        await play.roll(world, settle)
+        await world.client.patch(apps.ReplicaSet, "web", NAMESPACE, {"spec": {"replicas": 4}})
+        await play.roll(world, settle)
+
+    @staticmethod
+    def check(state):
+        (one,) = [one for one in state if one["kind"] == "PodDisruptionBudget"]
+        status = one["status"]
+        assert (status["expectedPods"], status["currentHealthy"]) == (4, 4)
+        assert (status["desiredHealthy"], status["disruptionsAllowed"]) == (2, 2)

@@ -18,6 +18,7 @@ def built_in(*, node_grace_seconds: float = 50.0) -> list[Controller[Any]]:
     """
     from arubeki.controllers import (
         deployment,
+        disruption,
         endpoints,
         endpointslice,
         garbage,
@@ -40,4 +41,6 @@ def built_in(*, node_grace_seconds: float = 50.0) -> list[Controller[Any]]:
         node_lifecycle.controller(node_grace_seconds),
         taint_eviction.controller(),
         pod_garbage.controller(),
+        disruption.controller(),
+        disruption.stale_mark_controller(),
     ]

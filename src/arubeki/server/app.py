@@ -34,7 +34,7 @@ from arubeki.server.discovery import Discovery
 from arubeki.server.negotiation import failure, warning_header
 from arubeki.server.openapi import OpenApi
 from arubeki.server.resources import Registry
-from arubeki.server.subresources import pods, reviews, scale, tokens
+from arubeki.server.subresources import eviction, pods, reviews, scale, tokens
 from arubeki.server.sweeping import Sweeper
 from arubeki.server.verbs import deletion, read, watching, writing
 from arubeki.server.watch.hub import Hubs
@@ -63,7 +63,7 @@ _SUBRESOURCES: Mapping[tuple[str, str], Verb] = {
     ("scale", "update"): scale.update,
     ("scale", "patch"): scale.patch,
     ("binding", "create"): pods.bind,
-    ("eviction", "create"): pods.evict,
+    ("eviction", "create"): eviction.create,
     ("ephemeralcontainers", "get"): read.get,
     ("ephemeralcontainers", "update"): writing.update,
     ("ephemeralcontainers", "patch"): writing.patch_object,

@@ -4,6 +4,7 @@ On the ring: [HTTP > **server** > storage].
 Source: apiserver pkg/endpoints/handlers/create.go.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -24,8 +25,10 @@ from arubeki.server.verbs.respond import respond_bytes
 Object = dict[str, Any]
 
 
-def read(call: Call, gvk: GVK) -> tuple[Object, WriteOptions]:
+def read(call: Call, gvk: GVK, versions: Sequence[str] = ()) -> tuple[Object, WriteOptions]:
     """Return the body of a create as a `gvk`: typed, without what is unknown, with defaults.
+
+    `versions` are apiVersions that say the same as that of `gvk`.
 
     An answer that is not to be had as a Table or as metadata is refused before anything is done.
     Raises: ApiError.
@@ -35,6 +38,8 @@ def read(call: Call, gvk: GVK) -> tuple[Object, WriteOptions]:
     kind = _resource(gvk, namespaced=call.resource.namespaced)
     as_kind = replace(call, resource=kind, subresource="", warnings=call.warnings)
     obj, duplicates = decoding.decode_body(as_kind)
+    if obj.get("apiVersion") in versions:
+        obj["apiVersion"] = gvk.api_version
     address(as_kind, obj, expect_name=False)
     conform(kind, obj, options.validation, call.warnings, duplicates)
     return obj, options

@@ -1,7 +1,7 @@
-"""What is done to a Pod beside writing it: bind it to a node, evict it, read its logs.
+"""What is done to a Pod beside writing it: bind it to a node, read its logs.
 
 On the ring: [HTTP > **server** > storage].
-Source: kubernetes pkg/registry/core/pod/storage/{storage,eviction}.go, pkg/registry/core/pod/rest.
+Source: kubernetes pkg/registry/core/pod/storage/storage.go, pkg/registry/core/pod/rest.
 """
 
 from dataclasses import replace
@@ -14,13 +14,11 @@ from arubeki.api.fields import FieldError
 from arubeki.api.objects import GVK, set_condition
 from arubeki.errors import ApiError, BadRequest, Conflict, InternalError
 from arubeki.net.message import Answer, Request, Response
-from arubeki.server import decoding, failures, wire
-from arubeki.server.addressing import address
+from arubeki.server import failures, wire
 from arubeki.server.core import Call
 from arubeki.server.negotiation import answer_json
 from arubeki.server.subresources import bodies
-from arubeki.server.verbs.deletion import checked_options, delete_object
-from arubeki.server.verbs.options import whole_number, write_options
+from arubeki.server.verbs.options import whole_number
 from arubeki.server.verbs.write import current, ensure_namespace, update_object
 
 Object = dict[str, Any]
@@ -109,23 +107,6 @@ def _cannot_bind(call: Call, why: str) -> Conflict:
         f'Operation cannot be fulfilled on pods/binding "{call.name}": {why}',
         details={"name": call.name, "kind": "pods/binding"},
     )
-
-
-async def evict(call: Call) -> Response:
-    """Delete a Pod, unless a budget forbids; there are no budgets yet."""
-    options = write_options(call, "CreateOptions")
-    eviction, _ = decoding.decode_body(call)
-    if eviction.get("apiVersion") == "policy/v1beta1":
-        eviction["apiVersion"] = "policy/v1"
-    address(call, eviction, expect_name=False)
-    _check_name(call, eviction["metadata"], "Eviction")
-    given = eviction.get("deleteOptions") or {}
-    if not isinstance(given, dict):
-        raise BadRequest("deleteOptions must be an object")
-    deletion = checked_options(given)
-    deletion.dry_run = deletion.dry_run or options.dry_run
-    await delete_object(replace(call, subresource="", verb="delete"), deletion)
-    return answer_json(wire.encode_json(_SUCCESS), 201)
 
 
 _LOG_FLAGS = ("follow", "previous", "timestamps")
