@@ -4,6 +4,9 @@ import os
 
 import pytest
 
+# Before anything imports them: helpers whose assertions should tell what they compared.
+pytest.register_assert_rewrite("tests.conformance.kit")
+
 _NOT_RUN: list[tuple[str, str]] = []
 
 
