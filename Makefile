@@ -7,7 +7,7 @@ RUN := .venv/bin/python
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: setup demo test test-all durability bench facts docs lock clean
+.PHONY: setup demo test test-all durability bench facts docs compatibility lock clean
 
 setup: .venv/.ready
 
@@ -39,6 +39,9 @@ facts: setup           ## generate api/facts and kinds anew from published packa
 
 docs: setup            ## write docs/reference/cli.md anew
 	@$(RUN) tools/cli_reference.py
+
+compatibility: setup   ## write docs/compatibility.md anew from a run of the conformance tests
+	@$(RUN) tools/compatibility.py
 
 lock: setup
 	@$(UV) lock
