@@ -9,9 +9,10 @@ Kubernetes version changes (`make facts`); it needs `pip`, `go` and the network,
 - enums.json      {definition name of the Go type: [words]}
 - openapi.json    {definition name: {field name: word, "": unions}}: what only OpenAPI documents tell
 - resources.json  {"group/version/resource": names, verbs, subresources}, in discovery's order
+- internal.json   {internal struct: ["GoName jsonName type"]}, see arubeki.api.internal
 
 Sources: the package kubernetes-validate (structure, list types, merge keys), the Go module
-k8s.io/kubernetes (what discovery lists) and the Go modules
+k8s.io/kubernetes (what discovery lists, the internal structs) and the Go modules
 k8s.io/{api,apimachinery,apiextensions-apiserver,kube-aggregator} (the rest).
 """
 
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import gosource
+import internalforms
 
 KUBERNETES = "1.37"
 VALIDATE = "kubernetes-validate==1.37.0"
@@ -76,7 +78,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         definitions = validate_definitions(Path(folder))
         packages = go_packages(Path(folder))
-        served = resources(go_module(Path(folder), f"k8s.io/kubernetes@{SERVER_VERSION}"))
+        server = go_module(Path(folder), f"k8s.io/kubernetes@{SERVER_VERSION}")
+    served, internal = resources(server), internal_packages(server)
     kinds = stable_kinds(definitions)
     wanted = reachable(definitions, sorted({*kinds.values(), *ANSWERS}))
     schemas = {short(name): schema(name, definitions, packages) for name in wanted}
@@ -86,6 +89,8 @@ def main() -> None:
     write("enums.json", enums(packages, schemas))
     write("openapi.json", openapi(definitions, wanted))
     write("resources.json", served)
+    versioned = {group: packages[f"{group}.v1"] for group in internal}
+    write("internal.json", internalforms.internal_forms(internal, versioned))
 
 
 def validate_definitions(folder: Path) -> dict[str, Any]:
@@ -183,6 +188,12 @@ def go_packages(folder: Path) -> dict[str, gosource.GoPackage]:
         name = f"{place.parent.name}.{place.name}"
         places[name] = (roots["api"], f"{place.parent.name}/{place.name}")
     return {name: gosource.read_package(root / path, path) for name, (root, path) in places.items()}
+
+
+def internal_packages(root: Path) -> dict[str, gosource.GoPackage]:
+    """Return the packages with Kubernetes' internal structs, by group."""
+    places = {group: f"pkg/apis/{group}" for group in ("apps", "batch", "core")}
+    return {name: gosource.read_package(root / path, path) for name, path in places.items()}
 
 
 def short(name: str) -> str:

@@ -45,6 +45,11 @@ class FieldError:
         return FieldError(path, "FieldValueInvalid", f"Invalid value: {shown(value)}: {detail}")
 
     @staticmethod
+    def invalid_omitted(path: str, detail: str) -> "FieldError":
+        """The value, which is not shown, is malformed or against a rule."""
+        return FieldError(path, "FieldValueInvalid", f"Invalid value: {detail}")
+
+    @staticmethod
     def type_invalid(path: str, value: Any, detail: str) -> "FieldError":
         """The value is of the wrong type."""
         return FieldError(path, "FieldValueTypeInvalid", f"Invalid value: {shown(value)}: {detail}")

@@ -5,7 +5,7 @@ On the ring: [HTTP > **server** > storage].
 
 from collections.abc import Mapping
 
-from arubeki.server.admission import groups, kinds
+from arubeki.server.admission import groups, kinds, workloads
 from arubeki.server.admission.classes import Classes
 from arubeki.server.admission.pods import PodStrategy
 from arubeki.server.admission.services import ServiceStrategy
@@ -30,8 +30,13 @@ def built_in(
         ("", "Secret"): kinds.SecretStrategy(),
         ("", "Service"): services,
         ("", "ServiceAccount"): kinds.ServiceAccountStrategy(),
-        ("apps", "Deployment"): kinds.DeploymentStrategy(),
+        ("", "ReplicationController"): WithGeneration(),
+        ("apps", "DaemonSet"): workloads.DaemonSetStrategy(),
+        ("apps", "Deployment"): workloads.DeploymentStrategy(),
         ("apps", "ReplicaSet"): WithGeneration(),
+        ("apps", "StatefulSet"): workloads.StatefulSetStrategy(),
+        ("batch", "CronJob"): workloads.CronJobStrategy(),
+        ("batch", "Job"): workloads.JobStrategy(),
         ("apiextensions.k8s.io", "CustomResourceDefinition"): definitions,
         ("coordination.k8s.io", "Lease"): kinds.LeaseStrategy(),
         ("discovery.k8s.io", "EndpointSlice"): kinds.EndpointSliceStrategy(),

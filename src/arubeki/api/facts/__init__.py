@@ -150,6 +150,11 @@ def sources() -> tuple[bytes, ...]:
     return tuple(_data(f"{name}.json") for name in ("kinds", "schemas", "enums", "openapi"))
 
 
+def internal_forms() -> dict[str, tuple[str, ...]]:
+    """Return Kubernetes' unversioned structs by name (`core.PodSpec`); see `arubeki.api.internal`."""
+    return _internal()
+
+
 def full_name(name: str) -> str:
     """Return the full name of a definition's cut one: `core.v1.Pod`, `meta.v1.ObjectMeta`."""
     for cut, prefix in _PREFIXES:
@@ -197,6 +202,11 @@ def _openapi() -> dict[str, dict[str, Any]]:
 @functools.cache
 def _messages() -> dict[str, tuple[str, ...]]:
     return msgspec.json.decode(_data("protobuf.json"), type=dict[str, tuple[str, ...]])
+
+
+@functools.cache
+def _internal() -> dict[str, tuple[str, ...]]:
+    return msgspec.json.decode(_data("internal.json"), type=dict[str, tuple[str, ...]])
 
 
 def _data(name: str) -> bytes:

@@ -17,39 +17,79 @@ Source: kubernetes pkg/apis/*/validation/validation.go.
 import importlib
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from arubeki.api.fields import FieldError
 from arubeki.api.objects import GVK
-from arubeki.api.rules import core, networks, pods, services, workloads
+from arubeki.api.rules import (
+    claims,
+    core,
+    cronjobs,
+    jobs,
+    jobstatus,
+    networks,
+    pods,
+    services,
+    sets,
+    workloads,
+)
 
 Rule = Callable[[dict[str, Any], list[FieldError]], None]
 Change = Callable[[dict[str, Any], dict[str, Any], list[FieldError]], None]
 Both = Callable[[dict[str, Any], dict[str, Any] | None, list[FieldError]], None]
 """A rule that sees an object as it becomes and as it was; None when it is new."""
 
-_RULES: dict[tuple[str, str], Rule] = {
-    ("", "ConfigMap"): core.config_map,
-    ("", "Endpoints"): networks.endpoints,
-    ("", "Node"): core.node,
-    ("", "Pod"): pods.pod,
-    ("", "Secret"): core.secret,
-    ("", "Service"): services.service,
-    ("apps", "Deployment"): workloads.deployment,
-    ("apps", "ReplicaSet"): workloads.replica_set,
-    ("autoscaling", "Scale"): workloads.scale,
-    ("coordination.k8s.io", "Lease"): core.lease,
-    ("discovery.k8s.io", "EndpointSlice"): networks.endpoint_slice,
-}
-_CHANGES: dict[tuple[str, str], Change] = {
-    ("", "ConfigMap"): core.config_map_change,
-    ("", "Node"): core.node_change,
-    ("", "Pod"): pods.pod_change,
-    ("", "Secret"): core.secret_change,
-    ("", "Service"): services.service_change,
-    ("apps", "Deployment"): workloads.selector_change,
-    ("apps", "ReplicaSet"): workloads.selector_change,
-    ("discovery.k8s.io", "EndpointSlice"): networks.endpoint_slice_change,
+
+class Rules(NamedTuple):
+    """The rules of a kind. A changed object must pass `check` and `change`, or `update` alone."""
+
+    check: Rule | None = None
+    """What holds of a new object."""
+    change: Change | None = None
+    """What may not become of an object; the new one comes first."""
+    update: Change | None = None
+    """What holds of a changed object, where that is not what holds of a new one."""
+    status: Change | None = None
+    """What holds of an object whose status was written."""
+
+
+_NONE = Rules()
+_RULES: dict[tuple[str, str], Rules] = {
+    ("", "ConfigMap"): Rules(core.config_map, core.config_map_change),
+    ("", "Endpoints"): Rules(networks.endpoints),
+    ("", "Node"): Rules(core.node, core.node_change),
+    ("", "PersistentVolumeClaim"): Rules(
+        claims.claim, claims.claim_change, status=claims.claim_status
+    ),
+    ("", "Pod"): Rules(pods.pod, pods.pod_change),
+    ("", "PodTemplate"): Rules(pods.pod_template),
+    ("", "ReplicationController"): Rules(
+        workloads.replication_controller, status=workloads.replication_controller_status
+    ),
+    ("", "Secret"): Rules(core.secret, core.secret_change),
+    ("", "Service"): Rules(services.service, services.service_change),
+    ("apps", "ControllerRevision"): Rules(
+        sets.controller_revision, update=sets.controller_revision_update
+    ),
+    ("apps", "DaemonSet"): Rules(
+        sets.daemon_set, update=sets.daemon_set_update, status=sets.daemon_set_status
+    ),
+    ("apps", "Deployment"): Rules(
+        workloads.deployment, workloads.selector_change, status=workloads.deployment_status
+    ),
+    ("apps", "ReplicaSet"): Rules(
+        workloads.replica_set, workloads.selector_change, status=workloads.replica_set_status
+    ),
+    ("apps", "StatefulSet"): Rules(
+        sets.stateful_set, update=sets.stateful_set_update, status=sets.stateful_set_status
+    ),
+    ("autoscaling", "Scale"): Rules(workloads.scale),
+    ("batch", "CronJob"): Rules(cronjobs.cron_job, update=cronjobs.cron_job_update),
+    ("batch", "Job"): Rules(jobs.job, update=jobs.job_update, status=jobstatus.job_status),
+    ("coordination.k8s.io", "Lease"): Rules(core.lease),
+    ("discovery.k8s.io", "EndpointSlice"): Rules(
+        networks.endpoint_slice, networks.endpoint_slice_change
+    ),
 }
 _GROUPS = {
     "autoscaling": "autoscaling",
@@ -62,25 +102,49 @@ _GROUPS = {
 }
 
 
-def validate(gvk: GVK, obj: dict[str, Any], old: dict[str, Any] | None = None) -> list[FieldError]:
-    """Return everything that is wrong with an object, [] where nothing is.
-
-    `old` is the object before, None when it is new.
-    """
+def validate(gvk: GVK, obj: dict[str, Any]) -> list[FieldError]:
+    """Return everything that is wrong with a new object, [] where nothing is."""
     faults: list[FieldError] = []
-    if (rule := _RULES.get((gvk.group, gvk.kind))) is not None:
-        rule(obj, faults)
-    if (module := _GROUPS.get(gvk.group)) and (both := _rules_of(module).get(gvk.kind)):
-        both(obj, old, faults)
+    if (check := _rules(gvk).check) is not None:
+        check(obj, faults)
+    if (group_rule := _group_rule(gvk)) is not None:
+        group_rule(obj, None, faults)
     return faults
 
 
 def validate_update(gvk: GVK, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
-    """Return the changes from `old` to `new` that may not be made, [] where all may."""
+    """Return everything that is wrong with an object that was `old`, [] where nothing is."""
     faults: list[FieldError] = []
-    if (change := _CHANGES.get((gvk.group, gvk.kind))) is not None:
-        change(new, old, faults)
+    rules = _rules(gvk)
+    if rules.update is not None:
+        rules.update(new, old, faults)
+        return faults
+    if rules.check is not None:
+        rules.check(new, faults)
+    if rules.change is not None:
+        rules.change(new, old, faults)
+    if (group_rule := _group_rule(gvk)) is not None:
+        group_rule(new, old, faults)
     return faults
+
+
+def validate_status(gvk: GVK, new: dict[str, Any], old: dict[str, Any]) -> list[FieldError]:
+    """Return everything that is wrong with a written status, [] where nothing is."""
+    faults: list[FieldError] = []
+    if (status := _rules(gvk).status) is not None:
+        status(new, old, faults)
+    if (group_rule := _group_rule(gvk)) is not None:
+        group_rule(new, old, faults)
+    return faults
+
+
+def _rules(gvk: GVK) -> Rules:
+    return _RULES.get((gvk.group, gvk.kind), _NONE)
+
+
+def _group_rule(gvk: GVK) -> Both | None:
+    module = _GROUPS.get(gvk.group)
+    return _rules_of(module).get(gvk.kind) if module else None
 
 
 @cache

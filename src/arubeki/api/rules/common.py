@@ -15,6 +15,7 @@ from arubeki.api.fields import FieldError
 Faults = list[FieldError]
 
 IMMUTABLE = "field is immutable"
+NOT_POSITIVE = "must be greater than zero"
 NOT_NEGATIVE = "must be greater than or equal to 0"
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 INT32_MAX = 2147483647
@@ -27,7 +28,8 @@ def not_negative(obj: Mapping[str, Any], fields: Iterable[str], path: str, fault
     for name in fields:
         value = obj.get(name)
         if value is not None and value < 0:
-            faults.append(FieldError.invalid(f"{path}.{name}", value, NOT_NEGATIVE))
+            place = f"{path}.{name}" if path else name
+            faults.append(FieldError.invalid(place, value, NOT_NEGATIVE))
 
 
 def unchanged(new: Any, old: Any, path: str, faults: Faults) -> None:
@@ -62,6 +64,29 @@ def port_number(value: int, path: str, faults: Faults) -> None:
     """A port must be within 1 and 65535."""
     for message in names.port_number(value):
         faults.append(FieldError.invalid(path, value, message))
+
+
+def not_negative_amount(value: str, path: str, faults: Faults) -> None:
+    """An amount of something must not be below zero."""
+    if (whole := quantity.whole(value)) < 0:
+        faults.append(FieldError.invalid(path, whole, "must be a valid resource quantity"))
+
+
+def positive_amount(value: str, path: str, faults: Faults) -> None:
+    """An amount of something must be above zero."""
+    if quantity.compare(value, "0") <= 0:
+        faults.append(FieldError.invalid(path, quantity.canonical(value), NOT_POSITIVE))
+
+
+def annotations(found: Mapping[str, str] | None, path: str, faults: Faults) -> None:
+    """Keys must be annotation keys, and all together not too large."""
+    if not found:
+        return
+    for key in found:
+        named(key, path, faults, names.annotation_key)
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in found.items())
+    if size > names.ANNOTATIONS_MAX_BYTES:
+        faults.append(FieldError.too_long(path, names.ANNOTATIONS_MAX_BYTES))
 
 
 def labels(found: Mapping[str, str] | None, path: str, faults: Faults) -> None:

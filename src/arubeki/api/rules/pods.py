@@ -43,17 +43,26 @@ def pod(obj: dict[str, Any], faults: Faults) -> None:
                 faults.append(FieldError.invalid(f"spec.{field}[{index}].image", image, fault))
 
 
+def pod_template(obj: dict[str, Any], faults: Faults) -> None:
+    """Check a PodTemplate."""
+    template(obj.get("template", {}), "template", faults)
+
+
 def template(obj: dict[str, Any], path: str, faults: Faults) -> None:
     """Check a Pod template."""
-    metadata = obj.get("metadata", {})
-    common.labels(metadata.get("labels"), f"{path}.labels", faults)
-    for key in metadata.get("annotations") or ():
-        common.named(key, f"{path}.annotations", faults, names.annotation_key)
+    template_metadata(obj, path, faults)
     spec = obj.get("spec", {})
     pod_spec(spec, f"{path}.spec", faults)
     if spec.get("ephemeralContainers"):
         fault = "ephemeral containers not allowed in pod template"
         faults.append(FieldError.forbidden(f"{path}.spec.ephemeralContainers", fault))
+
+
+def template_metadata(obj: dict[str, Any], path: str, faults: Faults) -> None:
+    """Check the labels and annotations of a Pod template; Kubernetes leaves `metadata` out."""
+    metadata = obj.get("metadata", {})
+    common.labels(metadata.get("labels"), f"{path}.labels", faults)
+    common.annotations(metadata.get("annotations"), f"{path}.annotations", faults)
 
 
 def pod_spec(spec: dict[str, Any], path: str, faults: Faults) -> None:

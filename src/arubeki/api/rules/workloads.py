@@ -1,12 +1,13 @@
-"""Rules of Deployments and ReplicaSets, and of the Scale of anything.
+"""Rules of Deployments, ReplicaSets and ReplicationControllers, and of the Scale of anything.
 
 Pure: no I/O, no clock.
-Source: kubernetes pkg/apis/apps/validation/validation.go, pkg/apis/autoscaling/validation.
+Source: kubernetes pkg/apis/{apps,core,autoscaling}/validation/validation.go.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
-from arubeki.api import names, selectors
+from arubeki.api import internal, selectors
 from arubeki.api.fields import FieldError
 from arubeki.api.rules import common, pods
 from arubeki.api.rules.common import Faults
@@ -30,12 +31,20 @@ _REPLICA_SET_COUNTS = (
     "observedGeneration",
     "terminatingReplicas",
 )
+_CONTROLLER_COUNTS = (
+    "replicas",
+    "fullyLabeledReplicas",
+    "readyReplicas",
+    "availableReplicas",
+    "observedGeneration",
+)
 
 
 def deployment(obj: dict[str, Any], faults: Faults) -> None:
     """Check a Deployment."""
     spec = obj.get("spec", {})
     common.not_negative(spec, ("replicas",), "spec", faults)
+    # Kubernetes says "deployment" of ReplicaSets too.
     _selector_and_template(spec, faults)
     _strategy(spec.get("strategy", {}), faults)
     common.not_negative(spec, ("minReadySeconds", "revisionHistoryLimit"), "spec", faults)
@@ -45,7 +54,15 @@ def deployment(obj: dict[str, Any], faults: Faults) -> None:
         if deadline <= spec.get("minReadySeconds", 0):
             path, fault = "spec.progressDeadlineSeconds", "must be greater than minReadySeconds"
             faults.append(FieldError.invalid(path, deadline, fault))
-    _status(obj, _DEPLOYMENT_COUNTS, ("updatedReplicas",), faults)
+
+
+def deployment_status(new: dict[str, Any], old: dict[str, Any], faults: Faults) -> None:
+    """Check what is told of a Deployment."""
+    status = new.get("status", {})
+    common.not_negative(status, _DEPLOYMENT_COUNTS, "status", faults)
+    parts_of_replicas(status, ("updatedReplicas", "readyReplicas", "availableReplicas"), faults)
+    available_are_ready(status, "readyReplicas", faults)
+    not_decremented(status, old.get("status", {}), faults)
 
 
 def replica_set(obj: dict[str, Any], faults: Faults) -> None:
@@ -53,13 +70,49 @@ def replica_set(obj: dict[str, Any], faults: Faults) -> None:
     spec = obj.get("spec", {})
     common.not_negative(spec, ("replicas", "minReadySeconds"), "spec", faults)
     _selector_and_template(spec, faults)
-    _status(obj, _REPLICA_SET_COUNTS, ("fullyLabeledReplicas",), faults)
+
+
+def replica_set_status(new: dict[str, Any], old: dict[str, Any], faults: Faults) -> None:
+    """Check what is told of a ReplicaSet."""
+    del old
+    status = new.get("status", {})
+    common.not_negative(status, _REPLICA_SET_COUNTS, "status", faults)
+    _replicas_of_set(status, faults)
 
 
 def selector_change(new: dict[str, Any], old: dict[str, Any], faults: Faults) -> None:
-    """The Pods that a Deployment or ReplicaSet means are meant for its life."""
+    """The Pods that a Deployment, ReplicaSet or StatefulSet means are meant for its life."""
     after, before = new.get("spec", {}).get("selector"), old.get("spec", {}).get("selector")
     common.unchanged(after, before, "spec.selector", faults)
+
+
+def replication_controller(obj: dict[str, Any], faults: Faults) -> None:
+    """Check a ReplicationController, whose selector is a plain map of labels."""
+    spec = obj.get("spec", {})
+    common.not_negative(spec, ("minReadySeconds",), "spec", faults)
+    selector = spec.get("selector", {})
+    if not selector:
+        faults.append(FieldError.required("spec.selector"))
+    if spec.get("replicas") is None:
+        faults.append(FieldError.required("spec.replicas"))
+    common.not_negative(spec, ("replicas",), "spec", faults)
+    template = spec.get("template")
+    if template is None:
+        faults.append(FieldError.required("spec.template"))
+        return
+    labels = template.get("metadata", {}).get("labels", {})
+    if any(labels.get(key) != value for key, value in selector.items()):
+        _unlike(labels, "spec.template", faults)
+    pods.template(template, "spec.template", faults)
+    always(template, "spec.template", "ReplicationController", faults)
+
+
+def replication_controller_status(new: dict[str, Any], old: dict[str, Any], faults: Faults) -> None:
+    """Check what is told of a ReplicationController."""
+    del old
+    status = new.get("status", {})
+    common.not_negative(status, _CONTROLLER_COUNTS, "status", faults)
+    _replicas_of_set(status, faults)
 
 
 def scale(obj: dict[str, Any], faults: Faults) -> None:
@@ -67,36 +120,82 @@ def scale(obj: dict[str, Any], faults: Faults) -> None:
     common.not_negative(obj.get("spec", {}), ("replicas",), "spec", faults)
 
 
-def _selector_and_template(spec: dict[str, Any], faults: Faults) -> None:
-    given = spec.get("selector")
-    path = "spec.selector"
-    if given is None:
-        faults.append(FieldError.required(path))
-    else:
-        common.selector(given, path, faults)
-        if not given.get("matchLabels") and not given.get("matchExpressions"):
-            # Kubernetes says so for ReplicaSets too.
-            fault = "empty selector is invalid for deployment"
-            faults.append(FieldError.invalid(path, given, fault))
+def selector_matches(
+    given: Mapping[str, Any] | None, template: Mapping[str, Any], path: str, faults: Faults
+) -> None:
+    """A selector must mean the Pods of its own template; an absent one means none."""
     try:
         selector = selectors.LabelSelector.of(given)
     except ValueError:
-        faults.append(FieldError.invalid(path, given, "invalid label selector"))
         return
-    template = spec.get("template", {})
     labels = template.get("metadata", {}).get("labels", {})
-    if not selector.empty and not selector.matches(labels):
-        fault = "`selector` does not match template `labels`"
-        shown = labels or None
-        faults.append(FieldError.invalid("spec.template.metadata.labels", shown, fault))
+    if not selector.matches(labels):
+        _unlike(labels, path, faults)
+
+
+def always(template: Mapping[str, Any], path: str, kind: str, faults: Faults) -> None:
+    """A Pod that is to be there always is restarted always, and has no end."""
+    spec = template.get("spec", {})
+    if spec.get("restartPolicy") != "Always":
+        policy = spec.get("restartPolicy", "")
+        where = f"{path}.spec.restartPolicy"
+        faults.append(FieldError.not_supported(where, policy, ("Always",)))
+    if "activeDeadlineSeconds" in spec:
+        fault = f"activeDeadlineSeconds in {kind} is not Supported"
+        faults.append(FieldError.forbidden(f"{path}.spec.activeDeadlineSeconds", fault))
+
+
+def required_selector(given: Mapping[str, Any] | None, kind: str, faults: Faults) -> None:
+    """A selector must be there, be well-formed, and not mean everything."""
+    if given is None:
+        faults.append(FieldError.required("spec.selector"))
+        return
+    common.selector(given, "spec.selector", faults)
+    if not given.get("matchLabels") and not given.get("matchExpressions"):
+        fault = f"empty selector is invalid for {kind}"
+        faults.append(FieldError.invalid("spec.selector", given, fault))
+
+
+def parts_of_replicas(status: Mapping[str, Any], parts: tuple[str, ...], faults: Faults) -> None:
+    """No part of the replicas is more than all of them."""
+    total = status.get("replicas", 0)
+    for name in parts:
+        if (value := status.get(name, 0)) > total:
+            fault = "cannot be greater than status.replicas"
+            faults.append(FieldError.invalid(f"status.{name}", value, fault))
+
+
+def available_are_ready(status: Mapping[str, Any], shown: str, faults: Faults) -> None:
+    """No more replicas are available than are ready."""
+    available = status.get("availableReplicas", 0)
+    if available > status.get("readyReplicas", 0):
+        fault = f"cannot be greater than {shown}"
+        faults.append(FieldError.invalid("status.availableReplicas", available, fault))
+
+
+def not_decremented(new: Mapping[str, Any], old: Mapping[str, Any], faults: Faults) -> None:
+    """Collisions of names are counted upward."""
+    before, after = old.get("collisionCount"), new.get("collisionCount", 0)
+    if before is not None and after < before:
+        faults.append(FieldError.invalid("status.collisionCount", after, "cannot be decremented"))
+
+
+def _unlike(labels: Mapping[str, str], path: str, faults: Faults) -> None:
+    fault = "`selector` does not match template `labels`"
+    faults.append(FieldError.invalid(f"{path}.metadata.labels", labels or None, fault))
+
+
+def _selector_and_template(spec: dict[str, Any], faults: Faults) -> None:
+    given, template = spec.get("selector"), spec.get("template", {})
+    required_selector(given, "deployment", faults)
+    try:
+        selectors.LabelSelector.of(given)
+    except ValueError:
+        faults.append(FieldError.invalid("spec.selector", given, "invalid label selector"))
+        return
+    selector_matches(given, template, "spec.template", faults)
     pods.template(template, "spec.template", faults)
-    inner = template.get("spec", {})
-    if inner.get("restartPolicy") != "Always":
-        place, policy = "spec.template.spec.restartPolicy", inner.get("restartPolicy", "")
-        faults.append(FieldError.not_supported(place, policy, ("Always",)))
-    if "activeDeadlineSeconds" in inner:
-        fault = "activeDeadlineSeconds in ReplicaSet is not Supported"
-        faults.append(FieldError.forbidden("spec.template.spec.activeDeadlineSeconds", fault))
+    always(template, "spec.template", "ReplicaSet", faults)
 
 
 def _strategy(strategy: dict[str, Any], faults: Faults) -> None:
@@ -109,45 +208,24 @@ def _strategy(strategy: dict[str, Any], faults: Faults) -> None:
     elif kind == "RollingUpdate":
         _rolling_update(rolling or {}, f"{path}.rollingUpdate", faults)
     else:
-        faults.append(FieldError.not_supported(path, strategy, _STRATEGIES))
+        faults.append(
+            FieldError.not_supported(
+                path, internal.of("apps.DeploymentStrategy", strategy), _STRATEGIES
+            )
+        )
 
 
 def _rolling_update(rolling: dict[str, Any], path: str, faults: Faults) -> None:
-    for name in ("maxUnavailable", "maxSurge"):
-        value = rolling.get(name, 0)
-        if isinstance(value, str):
-            common.named(value, f"{path}.{name}", faults, names.percent)
-        elif value < 0:
-            faults.append(FieldError.invalid(f"{path}.{name}", value, common.NOT_NEGATIVE))
     gone, more = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
-    if _percent(gone) == 0 and _percent(more) == 0:
+    common.int_or_percent(gone, f"{path}.maxUnavailable", faults)
+    common.int_or_percent(more, f"{path}.maxSurge", faults)
+    if common.number_of(gone) == 0 and common.number_of(more) == 0:
         fault = "may not be 0 when `maxSurge` is 0"
         faults.append(FieldError.invalid(f"{path}.maxUnavailable", gone, fault))
-    if isinstance(gone, str) and _percent(gone) > 100:
-        fault = "must not be greater than 100%"
-        faults.append(FieldError.invalid(f"{path}.maxUnavailable", gone, fault))
+    common.at_most_all(gone, f"{path}.maxUnavailable", faults)
 
 
-def _percent(value: int | str) -> int:
-    """Return the number, or that before the percent sign, 0 where it is none."""
-    if isinstance(value, int):
-        return value
-    digits = value.removesuffix("%")
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 10 else 0
-
-
-def _status(
-    obj: dict[str, Any], counts: tuple[str, ...], parts: tuple[str, ...], faults: Faults
-) -> None:
-    status = obj.get("status", {})
-    common.not_negative(status, counts, "status", faults)
-    total = status.get("replicas", 0)
-    for name in (*parts, "readyReplicas", "availableReplicas"):
-        value = status.get(name, 0)
-        if value > total:
-            fault = "cannot be greater than status.replicas"
-            faults.append(FieldError.invalid(f"status.{name}", value, fault))
-    available = status.get("availableReplicas", 0)
-    if available > status.get("readyReplicas", 0):
-        fault = "cannot be greater than readyReplicas"
-        faults.append(FieldError.invalid("status.availableReplicas", available, fault))
+def _replicas_of_set(status: Mapping[str, Any], faults: Faults) -> None:
+    parts = ("fullyLabeledReplicas", "readyReplicas", "availableReplicas")
+    parts_of_replicas(status, parts, faults)
+    available_are_ready(status, "readyReplicas", faults)

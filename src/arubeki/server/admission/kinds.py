@@ -10,7 +10,7 @@ from arubeki.api import names
 from arubeki.api.fields import FieldError
 from arubeki.server import failures
 from arubeki.server.admission.metadata import finalizer_fault
-from arubeki.server.admission.strategy import Object, Strategy, WithGeneration, keep
+from arubeki.server.admission.strategy import Object, Strategy, WithGeneration
 from arubeki.server.resources import Resource
 
 NAME_LABEL = "kubernetes.io/metadata.name"
@@ -81,15 +81,6 @@ class NodeStrategy(Strategy):
         """Keep a new node's status."""
         if old is not None:
             super().reset(resource, new, old, subresource)
-
-
-class DeploymentStrategy(WithGeneration):
-    """Deployments: their labels are not a matter of their status."""
-
-    def reset_to_status(self, new: Object, old: Object) -> None:
-        """Give back the labels too."""
-        super().reset_to_status(new, old)
-        keep(new["metadata"], old["metadata"], "labels")
 
 
 class LeaseStrategy(Strategy):

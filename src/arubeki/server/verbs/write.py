@@ -295,8 +295,11 @@ def _raise_faults(call: Call, new: Object, old: Object | None, subresource: str)
     if old is not None:
         faults += meta.validate_update(metadata, old["metadata"])
     if resource.custom is None:
-        faults += rules.validate(resource.gvk, new, old)
-        if old is not None and subresource not in _PARTS:
+        if old is None or subresource in _PARTS:
+            faults += rules.validate(resource.gvk, new)
+        elif subresource == "status":
+            faults += rules.validate_status(resource.gvk, new, old)
+        else:
             faults += rules.validate_update(resource.gvk, new, old)
     else:
         faults += conform.schema_faults(resource, new)

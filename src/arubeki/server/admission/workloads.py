@@ -1,0 +1,127 @@
+"""The kinds that make Pods: generations, what the server alone writes, names that fit.
+
+On the ring: [HTTP > **server** > storage].
+Source: kubernetes pkg/registry/{apps,batch,core}/*/strategy.go.
+"""
+
+import zoneinfo
+from typing import Any
+
+from arubeki.api import names
+from arubeki.api.fields import FieldError
+from arubeki.api.rules import cronjobs, jobs
+from arubeki.server.admission.strategy import Object, WithGeneration, keep
+from arubeki.server.resources import Resource
+
+TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+
+
+class DeploymentStrategy(WithGeneration):
+    """Deployments: annotations are handed on, so they count; labels are no matter of the status."""
+
+    def reset_to_status(self, new: Object, old: Object) -> None:
+        """Give back the labels too."""
+        super().reset_to_status(new, old)
+        keep(new["metadata"], old["metadata"], "labels")
+
+    def is_new_generation(self, resource: Resource, new: Object, old: Object) -> bool:
+        """Tell whether the spec has changed, or the annotations that ReplicaSets get."""
+        return super().is_new_generation(resource, new, old) or (
+            new["metadata"].get("annotations") or {}
+        ) != (old["metadata"].get("annotations") or {})
+
+
+class StatefulSetStrategy(WithGeneration):
+    """StatefulSets: their names become part of hostnames."""
+
+    def name_faults(self, name: str) -> list[str]:
+        """A StatefulSet's name is a DNS label."""
+        return names.dns_label(name)
+
+
+class DaemonSetStrategy(WithGeneration):
+    """DaemonSets: an annotation counts the changes of the template, as a field once did."""
+
+    def reset(self, resource: Resource, new: Object, old: Object | None, subresource: str) -> None:
+        """Count the changes of the template."""
+        super().reset(resource, new, old, subresource)
+        annotations = new["metadata"].setdefault("annotations", {})
+        if old is None:
+            given = _whole(annotations.get(TEMPLATE_GENERATION, ""))
+            annotations[TEMPLATE_GENERATION] = str(max(1, given))
+        elif subresource != "status":
+            before = (old["metadata"].get("annotations") or {}).get(TEMPLATE_GENERATION, "")
+            changed = new.get("spec", {}).get("template") != old.get("spec", {}).get("template")
+            annotations[TEMPLATE_GENERATION] = str(_whole(before) + changed)
+
+
+class JobStrategy(WithGeneration):
+    """Jobs: the server makes the selector, from the uid, unless the Job says that it has its own."""
+
+    async def admit(
+        self, resource: Resource, new: Object, old: Object | None, subresource: str
+    ) -> None:
+        """Label the Pods of a new Job, and select them."""
+        del resource, subresource
+        spec = new.get("spec")
+        if old is None and isinstance(spec, dict) and not spec.get("manualSelector"):
+            _label(spec, new["metadata"])
+
+    def reset(self, resource: Resource, new: Object, old: Object | None, subresource: str) -> None:
+        """Drop what is behind a gate that is closed."""
+        super().reset(resource, new, old, subresource)
+        _drop_scheduling(new.get("spec", {}))
+
+
+class CronJobStrategy(WithGeneration):
+    """CronJobs."""
+
+    def reset(self, resource: Resource, new: Object, old: Object | None, subresource: str) -> None:
+        """Drop what is behind a gate that is closed."""
+        super().reset(resource, new, old, subresource)
+        _drop_scheduling(new.get("spec", {}).get("jobTemplate", {}).get("spec", {}))
+
+    def validate(
+        self, resource: Resource, new: Object, old: Object | None, subresource: str
+    ) -> list[FieldError]:
+        """The time zone must be one that this machine knows."""
+        del resource, subresource
+        zone = new.get("spec", {}).get("timeZone")
+        was = (old or {}).get("spec", {}).get("timeZone")
+        if not zone or zone == was or not cronjobs.is_zone_name(zone) or zone.lower() == "local":
+            return []
+        return [] if _is_known(zone) else [cronjobs.unknown_zone(zone)]
+
+
+def _label(spec: Object, metadata: Object) -> None:
+    template = spec.setdefault("template", {}).setdefault("metadata", {})
+    labels: dict[str, Any] = template.setdefault("labels", {})
+    name, uid = metadata.get("name", ""), metadata["uid"]
+    for key, value in (
+        (jobs.OLD_NAME_LABEL, name),
+        (jobs.NAME_LABEL, name),
+        (jobs.OLD_UID_LABEL, uid),
+        (jobs.UID_LABEL, uid),
+    ):
+        labels.setdefault(key, value)
+    selector = spec.setdefault("selector", {}).setdefault("matchLabels", {})
+    selector.setdefault(jobs.UID_LABEL, uid)
+
+
+def _drop_scheduling(spec: Object) -> None:
+    # Gate WorkloadWithJob, off by default.
+    spec.pop("scheduling", None)
+
+
+def _whole(text: str) -> int:
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) < 19 else 0
+
+
+def _is_known(zone: str) -> bool:
+    """Tell whether a time zone is known; all are where this machine has no list of them."""
+    try:
+        zoneinfo.ZoneInfo(zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return not zoneinfo.available_timezones()
+    return True
