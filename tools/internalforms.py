@@ -14,7 +14,7 @@ from gosource import GoField, GoPackage
 ROOTS = (
     "core.PodTemplateSpec",
     "core.EphemeralContainer",
-    "core.PersistentVolumeClaimSpec",
+    "core.PersistentVolumeClaim",
     "core.PersistentVolumeSource",
     "core.PodIP",
     "core.ServicePort",

@@ -30,6 +30,7 @@ def built_in(
         ("", "Secret"): kinds.SecretStrategy(),
         ("", "Service"): services,
         ("", "ServiceAccount"): kinds.ServiceAccountStrategy(),
+        ("", "PodTemplate"): workloads.PodTemplateStrategy(),
         ("", "ReplicationController"): WithGeneration(),
         ("apps", "DaemonSet"): workloads.DaemonSetStrategy(),
         ("apps", "Deployment"): workloads.DeploymentStrategy(),

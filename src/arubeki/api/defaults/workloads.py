@@ -121,7 +121,8 @@ def _job_spec(spec: dict[str, Any], obj: dict[str, Any]) -> None:
     template = struct(spec, "template")
     pods.pod_template(template)
     if labels := template["metadata"].get("labels"):
-        empty(struct(obj, "metadata"), "labels", dict(labels))
+        # One object, not two equal ones: what is added to the one is, as in Go, added to the other.
+        empty(struct(obj, "metadata"), "labels", labels)
 
 
 def _failure_policy(spec: dict[str, Any]) -> None:

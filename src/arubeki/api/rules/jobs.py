@@ -212,7 +212,7 @@ def _template_change(after: dict[str, Any], old: dict[str, Any], faults: Faults)
     spec = {**allowed.get("spec", {})}
     for field in ("containers", "initContainers"):
         ours, its = new.get("spec", {}).get(field, []), spec.get(field, [])
-        if len(ours) == len(its):
+        if ours and len(ours) == len(its):
             spec[field] = [
                 _with_resources(one, other) for one, other in zip(its, ours, strict=True)
             ]

@@ -47,7 +47,11 @@ def stateful_set_update(new: dict[str, Any], old: dict[str, Any], faults: Faults
     after, before = new.get("spec", {}), old.get("spec", {})
     _stateful_spec(after, faults, is_new=False)
     for name in _FIXED:
-        common.unchanged(after.get(name), before.get(name), f"spec.{name}", faults)
+        if after.get(name) != before.get(name):
+            shown = after.get(name)
+            if name == "volumeClaimTemplates" and shown is not None:
+                shown = [internal.of("core.PersistentVolumeClaim", one) for one in shown]
+            faults.append(FieldError.invalid(f"spec.{name}", shown, common.IMMUTABLE))
 
 
 def stateful_set_status(new: dict[str, Any], old: dict[str, Any], faults: Faults) -> None:

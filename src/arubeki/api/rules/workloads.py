@@ -89,22 +89,19 @@ def selector_change(new: dict[str, Any], old: dict[str, Any], faults: Faults) ->
 def replication_controller(obj: dict[str, Any], faults: Faults) -> None:
     """Check a ReplicationController, whose selector is a plain map of labels."""
     spec = obj.get("spec", {})
-    common.not_negative(spec, ("minReadySeconds",), "spec", faults)
-    selector = spec.get("selector", {})
+    selector, template = spec.get("selector", {}), spec.get("template")
     if not selector:
         faults.append(FieldError.required("spec.selector"))
-    if spec.get("replicas") is None:
-        faults.append(FieldError.required("spec.replicas"))
-    common.not_negative(spec, ("replicas",), "spec", faults)
-    template = spec.get("template")
     if template is None:
         faults.append(FieldError.required("spec.template"))
-        return
-    labels = template.get("metadata", {}).get("labels", {})
-    if any(labels.get(key) != value for key, value in selector.items()):
-        _unlike(labels, "spec.template", faults)
-    pods.template(template, "spec.template", faults)
-    always(template, "spec.template", "ReplicationController", faults)
+    else:
+        labels = template.get("metadata", {}).get("labels", {})
+        if any(labels.get(key) != value for key, value in selector.items()):
+            _unlike(labels, "spec.template", faults)
+        pods.template(template, "spec.template", faults)
+        always(template, "spec.template", "ReplicationController", faults)
+    # Told last: in Kubernetes these are rules of the schema, and those come behind the others.
+    common.not_negative(spec, ("replicas", "minReadySeconds"), "spec", faults)
 
 
 def replication_controller_status(new: dict[str, Any], old: dict[str, Any], faults: Faults) -> None:

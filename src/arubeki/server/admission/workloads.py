@@ -38,6 +38,21 @@ class StatefulSetStrategy(WithGeneration):
         """A StatefulSet's name is a DNS label."""
         return names.dns_label(name)
 
+    def reset(self, resource: Resource, new: Object, old: Object | None, subresource: str) -> None:
+        """Say of the templates of claims what they are templates of."""
+        super().reset(resource, new, old, subresource)
+        for claim in new.get("spec", {}).get("volumeClaimTemplates", ()):
+            claim |= {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}
+
+
+class PodTemplateStrategy(WithGeneration):
+    """PodTemplates."""
+
+    def is_new_generation(self, resource: Resource, new: Object, old: Object) -> bool:
+        """Tell whether the template has changed."""
+        del resource
+        return bool(new.get("template") != old.get("template"))
+
 
 class DaemonSetStrategy(WithGeneration):
     """DaemonSets: an annotation counts the changes of the template, as a field once did."""
@@ -95,17 +110,23 @@ class CronJobStrategy(WithGeneration):
 
 def _label(spec: Object, metadata: Object) -> None:
     template = spec.setdefault("template", {}).setdefault("metadata", {})
-    labels: dict[str, Any] = template.setdefault("labels", {})
+    own: dict[str, Any] = template.get("labels") or {}
     name, uid = metadata.get("name", ""), metadata["uid"]
-    for key, value in (
-        (jobs.OLD_NAME_LABEL, name),
-        (jobs.NAME_LABEL, name),
-        (jobs.OLD_UID_LABEL, uid),
-        (jobs.UID_LABEL, uid),
-    ):
-        labels.setdefault(key, value)
-    selector = spec.setdefault("selector", {}).setdefault("matchLabels", {})
-    selector.setdefault(jobs.UID_LABEL, uid)
+    made = {
+        jobs.OLD_NAME_LABEL: name,
+        jobs.NAME_LABEL: name,
+        jobs.OLD_UID_LABEL: uid,
+        jobs.UID_LABEL: uid,
+    }
+    labels = dict(sorted({**made, **own}.items()))
+    # A Job that was given no labels has those of its template, these among them. Defaulting has
+    # made the two one object, which tells such a Job from one that was given the same.
+    if not metadata.get("labels") or metadata["labels"] is own:
+        metadata["labels"] = labels
+    template["labels"] = {**labels}
+    selector = spec.setdefault("selector", {})
+    chosen = {jobs.UID_LABEL: uid, **selector.get("matchLabels", {})}
+    selector["matchLabels"] = dict(sorted(chosen.items()))
 
 
 def _drop_scheduling(spec: Object) -> None:

@@ -146,7 +146,7 @@ async def replace(
     if not applied:
         _track(call, old, new, options)
     await strategy.admit(resource, new, old, subresource)
-    counts = strategy.has_generation and subresource != "binding"
+    counts = strategy.has_generation and subresource not in ("binding", "status")
     if counts and strategy.is_new_generation(resource, new, old):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     _raise_faults(call, new, old, subresource)
@@ -307,6 +307,9 @@ def _raise_faults(call: Call, new: Object, old: Object | None, subresource: str)
     if resource.custom is None and resource.group not in _APART:
         faults = fields.distinct(faults)
     if faults:
+        if resource.custom is None:
+            # As Kubernetes does where rules of its schemas join those in code.
+            faults = list(dict.fromkeys(faults))
         raise failures.invalid(resource, str(metadata.get("name", "")), faults)
 
 
