@@ -166,13 +166,17 @@ async def change(
 
 
 async def number(deployment: apps.Deployment, text: str, session: Session) -> None:
-    """Write the current revision number to the Deployment itself."""
+    """Write the current revision number to the Deployment itself.
+
+    By way of its status, as in Kubernetes: otherwise it would count as a change of what is desired.
+    """
     if text and deployment.annotations.get(REVISION) != text:
         await session.patch(
             apps.Deployment,
             deployment.name,
             deployment.namespace,
             patch={"metadata": {"uid": deployment.uid, "annotations": {REVISION: text}}},
+            subresource="status",
         )
 
 
