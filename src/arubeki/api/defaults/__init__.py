@@ -4,7 +4,7 @@ The schemas do not tell: in Kubernetes defaults are code, here they are function
 per family of kinds, each named after its source. Defaults that need to know the cluster (a ServiceAccount, a priority, a cluster IP) belong to
 admission and to the server.
 
-Not here yet: flowcontrol, resource.k8s.io, autoscaling/v2's behavior.
+Not here yet: resource.k8s.io.
 
 Pure: no I/O, no clock.
 Source: kubernetes pkg/apis/*/v1/{defaults,zz_generated.defaults}.go.
@@ -30,9 +30,14 @@ _TABLE: dict[tuple[str, str], Default] = {
     ("", "ReplicationController"): workloads.replication_controller,
     ("", "Secret"): core.secret,
     ("", "Service"): core.service,
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicy"): others.admission_policy,
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding"): others.policy_binding,
     ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): others.mutating_webhooks,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): others.admission_policy,
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): others.policy_binding,
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): others.validating_webhooks,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): others.custom_resource_definition,
+    ("apiregistration.k8s.io", "APIService"): others.api_service,
     ("apps", "DaemonSet"): workloads.daemon_set,
     ("apps", "Deployment"): workloads.deployment,
     ("apps", "ReplicaSet"): workloads.replica_set,
@@ -42,6 +47,8 @@ _TABLE: dict[tuple[str, str], Default] = {
     ("batch", "CronJob"): workloads.cron_job,
     ("batch", "Job"): workloads.job,
     ("discovery.k8s.io", "EndpointSlice"): others.endpoint_slice,
+    ("flowcontrol.apiserver.k8s.io", "FlowSchema"): others.flow_schema,
+    ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): others.priority_level,
     ("networking.k8s.io", "IngressClass"): others.ingress_class,
     ("networking.k8s.io", "NetworkPolicy"): others.network_policy,
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): others.role_binding,

@@ -52,6 +52,57 @@ def mutating_webhooks(obj: dict[str, Any]) -> None:
         unset(webhook, "reinvocationPolicy", "Never")
 
 
+def admission_policy(obj: dict[str, Any]) -> None:
+    """Fill in a ValidatingAdmissionPolicy or MutatingAdmissionPolicy."""
+    spec = struct(obj, "spec")
+    unset(spec, "failurePolicy", "Fail")
+    _match_resources(spec.get("matchConstraints"))
+
+
+def policy_binding(obj: dict[str, Any]) -> None:
+    """Fill in a ValidatingAdmissionPolicyBinding or MutatingAdmissionPolicyBinding."""
+    _match_resources(struct(obj, "spec").get("matchResources"))
+
+
+def _match_resources(found: dict[str, Any] | None) -> None:
+    if found is None:
+        return
+    unset(found, "matchPolicy", "Equivalent")
+    unset(found, "namespaceSelector", {})
+    unset(found, "objectSelector", {})
+    for name in ("resourceRules", "excludeResourceRules"):
+        for rule in found.get(name, ()):
+            unset(rule, "scope", "*")
+
+
+def api_service(obj: dict[str, Any]) -> None:
+    """Fill in an APIService."""
+    service = struct(obj, "spec").get("service")
+    if service is not None:
+        unset(service, "port", _HTTPS)
+
+
+def flow_schema(obj: dict[str, Any]) -> None:
+    """Fill in the precedence of a FlowSchema."""
+    empty(struct(obj, "spec"), "matchingPrecedence", 1000)
+
+
+def priority_level(obj: dict[str, Any]) -> None:
+    """Fill in a PriorityLevelConfiguration."""
+    spec = struct(obj, "spec")
+    if "exempt" in spec:
+        unset(spec["exempt"], "nominalConcurrencyShares", 0)
+        unset(spec["exempt"], "lendablePercent", 0)
+    if (limited := spec.get("limited")) is not None:
+        unset(limited, "nominalConcurrencyShares", 30)
+        unset(limited, "lendablePercent", 0)
+        queuing = struct(limited, "limitResponse").get("queuing")
+        if queuing is not None:
+            empty(queuing, "queues", 64)
+            empty(queuing, "handSize", 8)
+            empty(queuing, "queueLengthLimit", 50)
+
+
 def _webhook(webhook: dict[str, Any]) -> None:
     unset(webhook, "failurePolicy", "Fail")
     unset(webhook, "matchPolicy", "Equivalent")

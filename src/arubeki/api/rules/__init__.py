@@ -92,13 +92,17 @@ _RULES: dict[tuple[str, str], Rules] = {
     ),
 }
 _GROUPS = {
+    "admissionregistration.k8s.io": "policies",
+    "apiregistration.k8s.io": "apiregistration",
     "autoscaling": "autoscaling",
+    "flowcontrol.apiserver.k8s.io": "flowcontrol",
     "networking.k8s.io": "networking",
     "node.k8s.io": "scheduling",
     "policy": "policy",
     "rbac.authorization.k8s.io": "rbac",
     "scheduling.k8s.io": "scheduling",
     "storage.k8s.io": "storage",
+    "storagemigration.k8s.io": "storagemigration",
 }
 
 

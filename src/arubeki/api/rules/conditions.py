@@ -29,6 +29,14 @@ def check(found: Iterable[Mapping[str, Any]] | None, path: str, faults: Faults) 
         _condition(condition, place, faults)
 
 
+_ORDER = ("type", "status", "observedGeneration", "lastTransitionTime", "reason", "message")
+
+
+def as_go(condition: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a condition with its members in the order in which Go writes them."""
+    return {name: condition[name] for name in _ORDER if name in condition}
+
+
 def _condition(condition: Mapping[str, Any], place: str, faults: Faults) -> None:
     if kind := condition.get("type"):
         common.named(kind, f"{place}.type", faults, names.qualified_name)

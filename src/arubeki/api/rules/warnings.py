@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from arubeki.api import ips
-from arubeki.api.rules import networkpolicy
+from arubeki.api.rules import networkpolicy, webhooks
 from arubeki.api.rules.networking import CLASS_ANNOTATION
 
 Object = dict[str, Any]
@@ -61,6 +61,12 @@ def ingress_status(new: Object) -> list[str]:
             one.get("ip", ""), f"status.loadBalancer.ingress[{index}]"
         )
     ]
+
+
+def static_name(new: Object, old: Object | None) -> list[str]:
+    """Some names are meant for configurations that lie in files."""
+    is_static = new["metadata"].get("name", "").endswith(webhooks.STATIC)
+    return [f"metadata.name: {webhooks.RESERVED}"] if old is not None and is_static else []
 
 
 def network_policy(new: Object, old: Object | None) -> list[str]:

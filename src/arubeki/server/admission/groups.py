@@ -22,6 +22,7 @@ from arubeki.server.admission.classes import (
     STORAGE,
     Classes,
 )
+from arubeki.server.admission.local import local_condition
 from arubeki.server.admission.metadata import reset_for_status
 from arubeki.server.admission.strategy import Object, Strategy, keep
 from arubeki.server.resources import Resource
@@ -204,6 +205,21 @@ class NodeDriversStrategy(Small):
             new["status"] = {}
 
 
+class ServiceOfApi(Small):
+    """APIServices: what this server answers itself is available."""
+
+    def __init__(self) -> None:
+        super().__init__(unconditional_update=False, is_metadata_kept=True, name=names.path_segment)
+
+    async def admit(
+        self, resource: Resource, new: Object, old: Object | None, subresource: str
+    ) -> None:
+        """Say so in a new one's status."""
+        del resource, subresource
+        if old is None and "service" not in new.get("spec", {}):
+            new["status"] = {"conditions": [local_condition()]}
+
+
 class AddressStrategy(Small):
     """IPAddresses: the name is the address."""
 
@@ -211,7 +227,13 @@ class AddressStrategy(Small):
         super().__init__(name=ips.address)
 
 
-_webhooks = Small(unconditional_update=False, counted=("webhooks",))
+_webhooks = Small(unconditional_update=False, counted=("webhooks",), warn=warnings.static_name)
+_policies = Small(
+    unconditional_update=False,
+    counted=("spec",),
+    is_metadata_kept=True,
+    warn=warnings.static_name,
+)
 _roles = Small(create_on_update=True, name=names.path_segment)
 _flow = Small(counted=("spec",), is_metadata_kept=True)
 
@@ -220,6 +242,7 @@ def strategies(classes: Classes) -> Mapping[tuple[str, str], Strategy]:
     """Return the strategies of the small groups by (group, kind)."""
     return {
         ("", "PersistentVolumeClaim"): ClaimStrategy(classes),
+        ("apiregistration.k8s.io", "APIService"): ServiceOfApi(),
         ("autoscaling", "HorizontalPodAutoscaler"): AutoscalerStrategy(),
         ("flowcontrol.apiserver.k8s.io", "FlowSchema"): _flow,
         ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): _flow,
@@ -253,6 +276,10 @@ def strategies(classes: Classes) -> Mapping[tuple[str, str], Strategy]:
         ("storagemigration.k8s.io", "StorageVersionMigration"): Small(
             unconditional_update=False, is_metadata_kept=True
         ),
+        ("admissionregistration.k8s.io", "MutatingAdmissionPolicy"): _policies,
+        ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding"): _policies,
         ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): _webhooks,
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): _policies,
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): _policies,
         ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): _webhooks,
     }

@@ -8,7 +8,7 @@ autoregister, apiextensions' crdregistration_controller.go.
 from collections.abc import Mapping
 from typing import Any
 
-from arubeki import clock
+from arubeki.server.admission.local import local_condition
 from arubeki.server.resources import Registry
 
 AUTOMANAGED = "kube-aggregator.kubernetes.io/automanaged"
@@ -50,17 +50,6 @@ def api_services(registry: Registry) -> list[dict[str, Any]]:
         for version in versions
         if group != _OWN and f"{group}/{version}" in _PRIORITIES
     ]
-
-
-def local_condition() -> dict[str, Any]:
-    """Return the condition of an APIService that this server answers itself."""
-    return {
-        "type": "Available",
-        "status": "True",
-        "lastTransitionTime": clock.timestamp(),
-        "reason": "Local",
-        "message": "Local APIServices are always available",
-    }
 
 
 def _api_service(group: str, version: str, group_first: int, first: int) -> dict[str, Any]:
