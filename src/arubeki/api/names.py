@@ -1,7 +1,9 @@
 """What may be a name: of an object, a label, a port, a key.
 
 Each function returns what is wrong with a text in Kubernetes' own words, an empty list when nothing
-is. The caller puts the messages under a field path. Lengths are in bytes, as Go counts them.
+is. The caller puts the messages under a field path. Lengths are in bytes, as Go counts them. Nearly
+every text is right, so the rules that a Pod meets dozens of times first ask for just that; what one
+of their patterns matches is ASCII, as many bytes as characters.
 
 Pure: no I/O, no clock.
 """
@@ -26,6 +28,7 @@ _PERCENT = "[0-9]+%"
 _IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*"
 _REASON = "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?"
 
+_is_qualified = re.compile(f"({_SUBDOMAIN}/)?{_NAME_PART}").fullmatch
 _is_name_part = re.compile(_NAME_PART).fullmatch
 _is_label_value = re.compile(f"({_NAME_PART})?").fullmatch
 _is_label = re.compile(_LABEL).fullmatch
@@ -52,6 +55,8 @@ def qualified_name(text: str) -> list[str]:
 
     Source: apimachinery pkg/util/validation/validation.go IsQualifiedName.
     """
+    if len(text) <= LABEL_MAX_BYTES and _is_qualified(text):
+        return []
     prefix, slash, name = text.rpartition("/")
     if "/" in prefix:
         return [
@@ -89,6 +94,8 @@ def annotation_key(text: str) -> list[str]:
 
 def label_value(text: str) -> list[str]:
     """The value of a label. Source: apimachinery validation.go IsValidLabelValue."""
+    if len(text) <= LABEL_MAX_BYTES and _is_label_value(text):
+        return []
     faults = []
     if _bytes(text) > LABEL_MAX_BYTES:
         faults.append(_too_long(LABEL_MAX_BYTES))
@@ -107,6 +114,8 @@ def label_value(text: str) -> list[str]:
 
 def dns_label(text: str) -> list[str]:
     """`my-name`: names of namespaces. Source: apimachinery validation.go IsDNS1123Label."""
+    if len(text) <= LABEL_MAX_BYTES and _is_label(text):
+        return []
     faults = []
     if _bytes(text) > LABEL_MAX_BYTES:
         faults.append(_too_long(LABEL_MAX_BYTES))
@@ -127,6 +136,8 @@ def dns_label(text: str) -> list[str]:
 
 def dns_subdomain(text: str) -> list[str]:
     """`my-name.example`: names of most objects. Source: validation.go IsDNS1123Subdomain."""
+    if len(text) <= SUBDOMAIN_MAX_BYTES and _is_subdomain(text):
+        return []
     faults = []
     if _bytes(text) > SUBDOMAIN_MAX_BYTES:
         faults.append(_too_long(SUBDOMAIN_MAX_BYTES))
@@ -231,6 +242,8 @@ def env_name(text: str) -> list[str]:
 
     Source: apimachinery validation.go IsRelaxedEnvVarName, the default since 1.34.
     """
+    if _is_env(text):
+        return []
     faults = [] if text else ["environment variable name must be non-empty"]
     if not text.isascii() or not text.isprintable() or "=" in text:
         faults.append(

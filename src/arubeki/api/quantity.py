@@ -8,6 +8,7 @@ Pure: no I/O, no clock.
 Source: apimachinery pkg/api/resource/quantity.go, suffix.go.
 """
 
+import functools
 import re
 from collections.abc import Iterable
 from decimal import Decimal
@@ -106,7 +107,12 @@ def _text(amount: Amount) -> str:
 
 def _parsed(amount: Amount) -> tuple[int, str, bool]:
     """Return nano-units, form, and whether the text itself counts as canonical."""
-    text = _text(amount)
+    # The same few amounts stand in every Pod, and each is compared several times.
+    return _parsed_text(_text(amount))
+
+
+@functools.lru_cache(maxsize=4096)
+def _parsed_text(text: str) -> tuple[int, str, bool]:
     if not text:
         raise ValueError(_FORMAT_WRONG)
     if len(text) > LENGTH_MAX:

@@ -13,6 +13,7 @@ from arubeki.api import names
 from arubeki.api.fields import FieldError
 from arubeki.api.rules import common, containers, podparts, sources
 from arubeki.api.rules.common import Faults
+from arubeki.api.rules.sound import Sound
 
 _DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _RESTART_POLICIES = ("Always", "OnFailure", "Never")
@@ -67,6 +68,19 @@ def template_metadata(obj: dict[str, Any], path: str, faults: Faults) -> None:
 
 def pod_spec(spec: dict[str, Any], path: str, faults: Faults) -> None:
     """Check what Pods and templates share."""
+    digest = _SOUND.digest(spec)
+    if digest in _SOUND:
+        return
+    before = len(faults)
+    _pod_spec(spec, path, faults)
+    if len(faults) == before:
+        _SOUND.add(digest)
+
+
+_SOUND = Sound()
+
+
+def _pod_spec(spec: dict[str, Any], path: str, faults: Faults) -> None:
     volumes = sources.volumes(spec, path, faults)
     _containers(spec, volumes, path, faults)
     common.one_of(spec.get("restartPolicy"), _RESTART_POLICIES, f"{path}.restartPolicy", faults)
