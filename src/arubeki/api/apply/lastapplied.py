@@ -16,7 +16,8 @@ from arubeki.api.apply import fieldset
 from arubeki.api.apply.check import check
 from arubeki.api.apply.fieldset import FieldSet
 from arubeki.api.apply.managers import Identity
-from arubeki.api.apply.typed import compare, fields_of
+from arubeki.api.apply.plans import said
+from arubeki.api.apply.typed import compare
 from arubeki.api.schema import Schema
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -42,7 +43,7 @@ def unexplained(
             return contested
         if check(last, shape):
             return contested
-        allowed, _ = fields_of(last, shape)
+        allowed, _ = said(last, shape)
         for differing in compare(last, live, shape):
             allowed = fieldset.difference(allowed, differing)
     except ValueError:

@@ -58,11 +58,11 @@ class Entry:
         fields = difference(self.fields, lost)
         return self if fields is self.fields else replace(self, fields=fields, source=None)
 
-    def with_fields(self, fields: FieldSet, time: str) -> "Entry":
-        """Return the entry with these fields, since `time`."""
+    def with_fields(self, fields: FieldSet, time: str, *, in_order: bool = False) -> "Entry":
+        """Return the entry with these fields, since `time`; `in_order` if their steps are."""
         if fields == self.fields:
             return self if time == self.time else replace(self, time=time, source=None)
-        return replace(self, fields=fields, time=time, source=None, in_order=False)
+        return replace(self, fields=fields, time=time, source=None, in_order=in_order)
 
 
 def decode(entries: Any) -> Managers:

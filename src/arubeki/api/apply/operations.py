@@ -5,9 +5,12 @@ Source: apimachinery pkg/util/managedfields/internal (fieldmanager.go and the ma
 structured-merge-diff merge/update.go.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from arubeki.api.apply import fieldset, lastapplied
 from arubeki.api.apply.check import check
@@ -26,9 +29,10 @@ from arubeki.api.apply.managers import (
     is_reset,
 )
 from arubeki.api.apply.merge import Dropped, Emptied, merge, prune
+from arubeki.api.apply.plans import made, said
 from arubeki.api.apply.reconcile import reconcile
 from arubeki.api.apply.shape import UntypedError, rooted
-from arubeki.api.apply.typed import Comparison, compare, fields_of
+from arubeki.api.apply.typed import Comparison, compare
 from arubeki.api.fields import shown
 from arubeki.api.objects import gvk_of, identical
 from arubeki.api.schema import Schema
@@ -182,7 +186,9 @@ class _Plan:
                 name, _, _, subresource = self.me
                 mine = Entry(name, APPLY, self.api_version, subresource, "", {})
             # Only a change of the object is an event in time, a change of owners alone is not.
-            mine = mine.with_fields(self.fields, mine.time if new is self.old else now)
+            mine = mine.with_fields(
+                self.fields, mine.time if new is self.old else now, in_order=True
+            )
             if mine.api_version != self.api_version:
                 mine = replace(mine, api_version=self.api_version, source=None)
             managers[self.me] = mine
@@ -195,8 +201,25 @@ class _Plan:
 
 def _owned_by(intent: Object, shape: Schema) -> FieldSet:
     """Return what an intent owns. Raises: ApiError when it does not fit its schema."""
+    # Intents are sent again and again; to know one again costs an eighth of reading it.
+    known: dict[bytes, FieldSet] = shape.walks.setdefault("intents", {})
+    digest = hashlib.blake2b(msgspec.json.encode(intent), digest_size=16).digest()
+    if (owned := known.get(digest)) is not None:
+        return owned
+    owned = _read(intent, shape)
+    if len(known) >= _INTENTS_KEPT:
+        del known[next(iter(known))]
+    known[digest] = owned
+    return owned
+
+
+_INTENTS_KEPT = 256
+"""Intents remembered for one kind, the latest."""
+
+
+def _read(intent: Object, shape: Schema) -> FieldSet:
     try:
-        fields, fits = fields_of(intent, shape)
+        fields, fits = said(intent, shape)
     except UntypedError:
         fields, fits = {}, False
     if not fits and (faults := check(intent, shape)):
@@ -229,6 +252,13 @@ def _take(  # noqa: PLR0917
     reset: Iterable[str],
 ) -> None:
     """Give, in place, what differs between `old` and `new` to `manager` as an updater."""
+    version = str(new.get("apiVersion") or "")
+    if not old and not managers and not reset:
+        # A new object, all of which is his: no comparison, and the set comes in order.
+        if taken := _stripped(made(_unmanaged(new), shape)):
+            entry = Entry(manager, UPDATE, version, subresource, now, taken, in_order=True)
+            managers[entry.identity] = entry
+        return
     changed = compare(_unmanaged(old), _unmanaged(new), shape)
     if ignored := fieldset.of_paths(reset):
         changed = Comparison(*(fieldset.recursive_difference(one, ignored) for one in changed))
@@ -238,7 +268,6 @@ def _take(  # noqa: PLR0917
     taken = _stripped(fieldset.union(changed.modified, changed.added))
     if not taken:
         return
-    version = str(new.get("apiVersion") or "")
     entry = Entry(manager, UPDATE, version, subresource, now, taken)
     if previous := managers.get(entry.identity):
         entry = previous.with_fields(fieldset.union(previous.fields, taken), now)

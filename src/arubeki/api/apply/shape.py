@@ -69,6 +69,13 @@ def rooted(schema: Schema | None) -> Schema:
     """Return the shape of a whole object: the schema's, with what every object has."""
     if schema is None:
         return DEDUCED
+    shape: Schema | None = schema.walks.get("rooted")
+    if shape is None:
+        shape = schema.walks["rooted"] = _rooted(schema)
+    return shape
+
+
+def _rooted(schema: Schema) -> Schema:
     known = schema.properties.get("metadata")
     if known is not None and known.properties:
         return schema
@@ -163,7 +170,16 @@ def _map_step(item: Any, schema: Schema, index: int) -> str:
             " (and doesn't have default values for any key fields)"
         )
         raise UntypedError(f": element {index}: {problem}")
-    return key_text(pairs)
+    try:
+        return _pairs_step(*[one for pair in pairs for one in pair])
+    except TypeError:  # a value that is a map or a list
+        return key_text(pairs)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _pairs_step(*flat: Any) -> str:
+    """Return the step of an item with these keys and values, in turn: the same few ports, mostly."""
+    return key_text(zip(flat[::2], flat[1::2], strict=True))
 
 
 def key_default(schema: Schema, key: str) -> Any:
