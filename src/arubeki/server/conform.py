@@ -16,6 +16,7 @@ from arubeki.api.fields import FieldError
 from arubeki.api.schema import Schema
 from arubeki.server import failures
 from arubeki.server.resources import Resource
+from arubeki.server.wire import encode_json
 
 _OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
@@ -105,7 +106,9 @@ def drop_nulls(value: Any) -> None:
 
 def _built_in(resource: Resource, obj: dict[str, Any]) -> list[str]:
     schema = resource.schema
-    drop_nulls(obj)
+    if b"null" in encode_json(obj):
+        # To look for the word in the text costs a tenth of the walk that it nearly always spares.
+        drop_nulls(obj)
     if schema is None:
         return []
     wrong = structure.types(obj, schema, resource.kind)

@@ -27,6 +27,8 @@ _KIND_OF = (
     'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; '
     'Kind string "json:\\"kind,omitempty\\"" }'
 )
+_MEMBER = b'":'
+_SPACED = (b" :", b"\t:", b"\r:", b"\n:")
 DEPTH_LIMIT = 200
 """Nesting above this is refused, before any recursion of ours; no kind nests half as deep."""
 
@@ -153,10 +155,17 @@ def check_depth(value: Any, body: bytes) -> None:
 def duplicate_fields(body: bytes, value: Any) -> list[str]:
     """Return the paths of members that one object of `body` has twice.
 
-    The parser keeps the last of them silently, so a text that is as long as its value written anew
-    has none: that spares compact JSON, which is what programs send, the second parse.
+    The parser keeps the last of them silently, so a text in which as many members begin as in its
+    value written anew has none. That spares nearly every body the second parse, which costs more
+    than all else that is done with the text.
     """
-    if len(encode_json(value)) == len(body):
+    written = encode_json(value)
+    if len(written) == len(body):
+        return []
+    # A member begins with `":`, unless there is space between the two; so does no other place but
+    # one within a string, where it counts on both sides unless an escape hides it.
+    plain = b"\\u" not in body and not any(one in body for one in _SPACED)
+    if plain and written.count(_MEMBER) == body.count(_MEMBER):
         return []
     twice: dict[int, list[str]] = {}
     kept = []
@@ -178,7 +187,7 @@ def duplicate_fields(body: bytes, value: Any) -> list[str]:
 
 def repeated_keys(body: bytes) -> list[str]:
     """Return what Kubernetes says of keys that one map of YAML text has twice."""
-    if body[:1] == b"{" and b"\n" not in body:
+    if body[:1] == b"{":
         try:
             if not duplicate_fields(body, decode_json(body)):
                 return []

@@ -22,7 +22,8 @@ from arubeki.server.verbs.options import WriteOptions
 from arubeki.storage.base import Entry
 
 Object = dict[str, Any]
-Change = Callable[[Object], Object]
+Change = Callable[[Object], Object | None]
+"""From the current object to the wanted one; None where they are the same."""
 
 NAME_TRIES = 8
 """Names drawn for a generateName before giving up. Source: store.go maxNameGenerationCreateAttempts."""
@@ -118,6 +119,8 @@ async def update_object(
         if entry is None:
             raise failures.not_found(resource, call.name)
         new = change(current(call, entry))
+        if new is None:
+            return entry.value
         done = await replace(call, entry, new, options, applied=applied)
         if done is not None:
             return done
@@ -149,9 +152,11 @@ async def replace(
     counts = strategy.has_generation and subresource not in ("binding", "status")
     if counts and strategy.is_new_generation(resource, new, old):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
-    _raise_faults(call, new, old, subresource)
+    is_same = apply.no_op(old, new)
+    if not is_same:  # what is stored was found right when it came
+        _raise_faults(call, new, old, subresource)
     call.warnings += strategy.warnings(new, old, subresource)
-    if apply.no_op(old, new):
+    if is_same:
         return entry.value
     if is_released(old, new) and not strategy.holds_back(new):
         return await _release(call, entry, new, options)

@@ -163,7 +163,7 @@ async def _apply(call: Call) -> Response:
         why = f"error converting YAML to JSON: yaml: unmarshal errors:{listed}"
         raise BadRequest(f"error strict decoding patch: {why}")
 
-    def change(live: Object | None) -> Object:
+    def change(live: Object | None) -> Object | None:
         wanted = apply.apply_object(
             live,
             _writable(call, intent),
@@ -175,6 +175,11 @@ async def _apply(call: Call) -> Response:
         )
         address_place(call, wanted, expect_name=True)
         call.warnings[:] = twice
+        if live is not None and _is_same(wanted, live):
+            # What is applied again and again mostly changes nothing, and what is stored conforms.
+            strategy = call.core.strategy(call.resource)
+            call.warnings += strategy.warnings(wanted, live, call.subresource)
+            return None
         conform(call.resource, wanted, options.validation, call.warnings)
         return wanted
 
@@ -185,6 +190,7 @@ async def _apply(call: Call) -> Response:
             if call.subresource or error.details.get("kind") != call.resource.plural:
                 raise
         wanted = change(None)
+        assert wanted is not None
         uid = wanted["metadata"].get("uid")
         if uid:
             raise failures.conflict(
@@ -200,6 +206,15 @@ async def _apply(call: Call) -> Response:
             continue  # created by another between our two looks
         return await respond(call, value, 201)
     raise failures.modified(call.resource, call.name)
+
+
+def _is_same(wanted: Object, live: Object) -> bool:
+    """Tell whether an apply has changed nothing: then it has taken over the very parts of `live`."""
+    return (
+        wanted.keys() == live.keys()
+        and all(one is live[name] for name, one in wanted.items() if name != "metadata")
+        and bool(wanted["metadata"] == live["metadata"])
+    )
 
 
 def read_intent(call: Call, gvk: GVK) -> Object:
