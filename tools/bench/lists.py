@@ -37,7 +37,7 @@ def measure(scratch: Path) -> list[Figure]:
     with running(scratch, "--memory", "--nodes", "1", "--runtime", "fake") as server:
         with server.session() as wire:
             wire.create_many(PATH, [_object(number) for number in range(COUNT)])
-        reader = _Reader(server)
+        reader = Reader(server)
 
         def once() -> None:
             before = server.cpu_seconds() if machine.PROC else 0.0
@@ -66,12 +66,12 @@ def _object(number: int) -> dict[str, object]:
     return found
 
 
-class _Reader:
-    """Reads the list again and again over one connection."""
+class Reader:
+    """Reads a list again and again over one connection."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, path: str = PATH, accept: str = "") -> None:
         self._socket = server.connect()
-        self._message = server.message("GET", PATH)
+        self._message = server.message("GET", path, accept=accept)
         self._buffer = memoryview(bytearray(1 << 20))
         self.size = 0
 
@@ -101,7 +101,7 @@ class _Reader:
         return time.perf_counter() - began, first, length
 
 
-def _p99(server: Server, scratch: Path, reader: _Reader) -> float:
+def _p99(server: Server, scratch: Path, reader: Reader) -> float:
     """Return the p99 in milliseconds of requests made while lists are read."""
     process = subprocess.Popen(
         [machine.PYTHON, __file__],

@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import machine
 from serving import LOCAL, Server, tls_context
@@ -42,32 +43,45 @@ def name() -> str:
     )
 
 
-def run(server: Server, scratch: Path, path: str, seconds: float, body: str = "") -> Result:
-    """Send GETs, or POSTs of `body` where `%d` becomes a number that is used once."""
+@dataclass(frozen=True)
+class Order:
+    """What to send: GETs, or `method` with `body`, in which `%d` becomes a number used once."""
+
+    path: str
+    seconds: float
+    body: str = ""
+    method: str = "POST"
+    content_type: str = "application/json"
+
+
+def run(server: Server, scratch: Path, order: Order) -> Result:
+    """Send requests over all connections for a while."""
     before, began = server.cpu_seconds(), time.perf_counter()
     make = _wrk if shutil.which("wrk") else _own
-    found = make(server, scratch, path, seconds, body)
+    found = make(server, scratch, order)
     found.cpu_seconds = server.cpu_seconds() - before
     found.seconds = found.seconds or time.perf_counter() - began
     return found
 
 
-def _wrk(server: Server, scratch: Path, path: str, seconds: float, body: str) -> Result:
+def _wrk(server: Server, scratch: Path, order: Order) -> Result:
     script = scratch / "load.lua"
-    lines = [f'wrk.headers["{key}"] = {json.dumps(value)}' for key, value in server.headers.items()]
-    if body:
-        before, _, after = body.partition("%d")
+    headers = {**server.headers, "content-type": order.content_type}
+    lines = [f'wrk.headers["{key}"] = {json.dumps(value)}' for key, value in headers.items()]
+    if order.body:
+        parts = ", ".join(map(json.dumps, order.body.split("%d")))
         lines += [
-            f"local before, after, count = {json.dumps(before)}, {json.dumps(after)}, {_unique()}",
+            f"local parts, count = {{{parts}}}, {_unique()}",
             "request = function()",
             "  count = count + 1",
-            '  return wrk.format("POST", nil, nil, before .. string.format("%d", count) .. after)',
+            '  local body = table.concat(parts, string.format("%d", count))',
+            f'  return wrk.format("{order.method}", nil, nil, body)',
             "end",
         ]
     script.write_text("\n".join(lines) + "\n")
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--latency"]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{order.seconds:g}s", "--latency"]
     done = subprocess.run(
-        [*command, "-s", str(script), f"https://{LOCAL}:{server.port}{path}"],
+        [*command, "-s", str(script), f"https://{LOCAL}:{server.port}{order.path}"],
         capture_output=True,
         text=True,
         check=True,
@@ -95,16 +109,9 @@ def _unique() -> int:
     return time.monotonic_ns() // 1000
 
 
-def _own(server: Server, scratch: Path, path: str, seconds: float, body: str) -> Result:
+def _own(server: Server, scratch: Path, order: Order) -> Result:
     """Run this file as a process of its own, on the core of the load."""
-    order = {
-        "port": server.port,
-        "token": server.token,
-        "pid": server.pid,
-        "path": path,
-        "seconds": seconds,
-        "body": body,
-    }
+    told = {"server": vars(server), "order": vars(order)}
     process = subprocess.Popen(
         [machine.PYTHON, __file__],
         stdin=subprocess.PIPE,
@@ -113,7 +120,7 @@ def _own(server: Server, scratch: Path, path: str, seconds: float, body: str) ->
         cwd=scratch,
         env=machine.environment(scratch),
     )
-    output, _ = process.communicate(json.dumps(order))
+    output, _ = process.communicate(json.dumps(told))
     return Result(**json.loads(output))
 
 
@@ -162,10 +169,9 @@ class _Client(asyncio.Protocol):
 class _Messages:
     """The requests, one after the other."""
 
-    def __init__(self, server: Server, path: str, body: str) -> None:
-        self._server, self._path = server, path
-        self._before, _, self._after = body.partition("%d")
-        self._get = b"" if body else server.message("GET", path)
+    def __init__(self, server: Server, order: Order) -> None:
+        self._server, self._order = server, order
+        self._get = b"" if order.body else server.message("GET", order.path)
         self._count = _unique()
 
     def next(self) -> bytes:
@@ -173,13 +179,14 @@ class _Messages:
         if self._get:
             return self._get
         self._count += 1
-        body = f"{self._before}{self._count}{self._after}"
-        return self._server.message("POST", self._path, body.encode())
+        order = self._order
+        body = order.body.replace("%d", str(self._count)).encode()
+        return self._server.message(order.method, order.path, body, order.content_type)
 
 
-async def _generate(order: dict[str, object]) -> Result:
-    server = Server(int(str(order["port"])), str(order["token"]), int(str(order["pid"])))
-    messages = _Messages(server, str(order["path"]), str(order["body"]))
+async def _generate(told: dict[str, Any]) -> Result:
+    server, order = Server(**told["server"]), Order(**told["order"])
+    messages = _Messages(server, order)
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     began = time.perf_counter()
     clients = []
@@ -188,7 +195,7 @@ async def _generate(order: dict[str, object]) -> Result:
             lambda: _Client(messages, stop), LOCAL, server.port, ssl=tls_context()
         )
         clients.append(client)
-    await asyncio.sleep(float(str(order["seconds"])))
+    await asyncio.sleep(order.seconds)
     stop.set()
     await asyncio.sleep(0.1)
     latencies = sorted(one for client in clients for one in client.latencies)

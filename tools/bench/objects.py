@@ -78,7 +78,7 @@ def _rounds(
     figure, wall = figures
 
     def once() -> None:
-        found = load.run(server, scratch, path, SECONDS, body)
+        found = load.run(server, scratch, load.Order(path, SECONDS, body))
         if found.refused:
             raise RuntimeError(f"{found.refused} of {found.requests} requests were refused")
         figure.samples.append(found.requests / found.cpu_seconds)

@@ -2,8 +2,8 @@
 
     python tools/bench/run.py [GROUP ...] [--dry]
 
-The groups are startup, objects, lists, watches and workloads; all, unless some are named. Figures
-of groups that are not named keep what was measured before. `--dry` only prints.
+The groups are startup, objects, writes, lists, reads, watches and workloads; all, unless some are
+named. Figures of groups that are not named keep what was measured before. `--dry` only prints.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 import machine
 import report
 
-GROUPS = ("startup", "objects", "lists", "watches", "workloads")
+GROUPS = ("startup", "objects", "writes", "lists", "reads", "watches", "workloads")
 
 
 def main(arguments: list[str]) -> int:

@@ -49,10 +49,15 @@ class Server:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return tls_context().wrap_socket(raw)
 
-    def message(self, method: str, path: str, body: bytes = b"") -> bytes:
+    def message(
+        self, method: str, path: str, body: bytes = b"", content_type: str = "", accept: str = ""
+    ) -> bytes:
         """Return a request as it goes over the wire."""
         lines = [f"{method} {path} HTTP/1.1", f"host: {LOCAL}:{self.port}"]
-        lines += [f"{name}: {value}" for name, value in self.headers.items()]
+        headers = self.headers
+        headers["content-type"] = content_type or headers["content-type"]
+        headers["accept"] = accept or headers["accept"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
         if body:
             lines.append(f"content-length: {len(body)}")
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
@@ -102,6 +107,15 @@ class Wire:
         if status >= 400:
             raise RuntimeError(f"{method} {path}: {status} {data[:300].decode('utf-8', 'replace')}")
         return json.loads(data)
+
+    def apply(self, path: str, intent: Any) -> None:
+        """Apply an intent. Raises: RuntimeError for a refusal."""
+        data = json.dumps(intent).encode()
+        message = self.server.message("PATCH", path, data, "application/apply-patch+yaml")
+        self.socket.sendall(message)
+        status, answer = self.receive()
+        if status >= 400:
+            raise RuntimeError(f"PATCH {path}: {status} {answer[:300]!r}")
 
     def create_many(self, path: str, objects: list[dict[str, Any]], depth: int = 50) -> None:
         """Create objects, `depth` requests in flight."""
