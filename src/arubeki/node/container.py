@@ -93,7 +93,15 @@ class Life:
             restartCount=max(0, self.run - 1),
             state=self.state,
             lastState=self.last_state or core.ContainerState(),
+            **self._amounts(),
         )
+
+    def _amounts(self) -> dict[str, Any]:
+        """Return what it has been given; a runtime that limits nothing gives what was asked for."""
+        if not self.is_running:
+            return {}
+        given = self.spec.resources or core.ResourceRequirements()
+        return {"resources": given, "allocatedResources": given.requests or UNSET}
 
     @property
     def is_running(self) -> bool:
@@ -164,11 +172,18 @@ class Life:
         self._ended(handle, exit_)
 
     def redefine(self, spec: core.Container) -> None:
-        """Take another definition: another image means another run, whatever the policy."""
+        """Take another definition: another image means another run, whatever the policy.
+
+        Other amounts do where the container says that it must be started again for them.
+        """
         former, self.spec = self.spec, spec
-        if former.image != spec.image and self.handle is not None and self.is_running:
-            self._comes_again_anyway = True
+        message = ""
+        if former.image != spec.image:
             message = f"Container {spec.name} definition changed, will be restarted"
+        elif _needs_restart(former, spec):
+            message = f"Container {spec.name} resize requires restart"
+        if message and self.handle is not None and self.is_running:
+            self._comes_again_anyway = True
             self._condemn(self.handle, message, self.place.grace_seconds())
 
     async def drop(self) -> None:
@@ -457,6 +472,21 @@ class Life:
     def _name(self) -> str:
         pod = self.place.sandbox
         return f"{self.spec.name} in {pod.namespace}/{pod.name}"
+
+
+def _needs_restart(former: core.Container, spec: core.Container) -> bool:
+    """Tell whether an amount has changed that takes effect with the next run alone."""
+    if former.resources == spec.resources:
+        return False
+    policies = {
+        one.resourceName for one in spec.resizePolicy or () if one.restartPolicy != "NotRequired"
+    }
+    return any(_amount(former, one) != _amount(spec, one) for one in policies)
+
+
+def _amount(spec: core.Container, name: str) -> tuple[str | None, str | None]:
+    resources = spec.resources or core.ResourceRequirements()
+    return (resources.requests or {}).get(name), (resources.limits or {}).get(name)
 
 
 def go_duration(seconds: float) -> str:

@@ -24,6 +24,7 @@ from arubeki.kinds import pods
 from arubeki.kinds.base import UNSET
 from arubeki.node import expand, recipe, status, volumes
 from arubeki.node.container import Life, Place
+from arubeki.node.ephemeral import Ephemerals
 from arubeki.node.expand import Surroundings
 from arubeki.node.runtimes.base import Command, PodSandbox
 from arubeki.node.site import Site, Told
@@ -82,6 +83,7 @@ class PodLife:
         self._inits = {one.name: self._life(one) for one in pod.spec.initContainers or ()}
         self._mains = {one.name: self._life(one) for one in pod.spec.containers or ()}
         self._lives = self._inits | self._mains
+        self._extras = Ephemerals(pod, lambda: self._place)
         if pods.is_terminal(pod) or all(one.over is not None for one in self._mains.values()):
             self.stage = Stage.ENDED
             self._told_address = pod.status.podIP or ""
@@ -115,6 +117,7 @@ class PodLife:
             self.stop(self._own_grace())  # somebody else has declared its end
         if self.stage is not Stage.RUNNING:
             return True
+        self._extras.start(pod)
         try:
             self._show()
         except volumes.MountError as error:
@@ -182,11 +185,12 @@ class PodLife:
             startTime=self.started_at,
             initContainerStatuses=inits or UNSET,
             containerStatuses=mains,
+            ephemeralContainerStatuses=self._extras.status() or UNSET,
         )
 
     def life(self, container: str) -> Life | None:
         """Return a container's life, for its log."""
-        return self._lives.get(container)
+        return self._lives.get(container) or self._extras.lives.get(container)
 
     # Its life.
 
@@ -201,6 +205,7 @@ class PodLife:
                 self._set_deadline()
                 await self._make_surroundings()
                 self._move(Stage.RUNNING)
+                self._extras.start(self.pod)
                 await self._run_containers()
         except TimeoutError:
             if not deadline.expired():
@@ -329,6 +334,7 @@ class PodLife:
 
         before = [done[name] for name in self._mains]
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._extras.stop(grace_seconds))
             for name in self._mains:
                 group.create_task(end(name, []))
             for name, life in reversed(self._inits.items()):
@@ -341,7 +347,7 @@ class PodLife:
 
     async def _drop_all(self) -> None:
         """Wait until nothing asks or calls a container any more."""
-        await asyncio.gather(*(one.drop() for one in self._lives.values()))
+        await asyncio.gather(self._extras.drop(), *(one.drop() for one in self._lives.values()))
 
     def _set_deadline(self) -> None:
         seconds = self.pod.spec.activeDeadlineSeconds

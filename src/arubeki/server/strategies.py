@@ -42,5 +42,4 @@ def built_in(
         ("coordination.k8s.io", "Lease"): kinds.LeaseStrategy(),
         ("discovery.k8s.io", "EndpointSlice"): kinds.EndpointSliceStrategy(),
         ("events.k8s.io", "Event"): kinds.EventStrategy(),
-        ("policy", "PodDisruptionBudget"): kinds.BudgetStrategy(),
     }

@@ -134,12 +134,6 @@ class EndpointSliceStrategy(WithGeneration):
         ) != old["metadata"].get("labels")
 
 
-class BudgetStrategy(WithGeneration):
-    """PodDisruptionBudgets: nobody overwrites one that he has not read."""
-
-    unconditional_update = False
-
-
 class ServiceAccountStrategy(Strategy):
     """ServiceAccounts."""
 

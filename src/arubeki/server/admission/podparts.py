@@ -10,20 +10,11 @@ from typing import Any
 
 from arubeki.api import quantity
 from arubeki.errors import Forbidden
+from arubeki.server.admission.metadata import reset_for_status
 from arubeki.server.admission.strategy import Object, keep
 
 EPHEMERAL, RESIZE = "ephemeralcontainers", "resize"
-_METADATA = ("annotations", "finalizers", "generation", "labels", "ownerReferences")
 _RESIZED = ("resources", "resizePolicy")
-
-
-def keep_metadata(new: Object, old: Object) -> None:
-    """Give back, in `new`, the metadata that no write of a part changes.
-
-    Source: apimachinery pkg/apis/meta/v1/helpers.go ResetObjectMetaForStatus.
-    """
-    for name in _METADATA:
-        keep(new["metadata"], old["metadata"], name)
 
 
 def reset_to_ephemeral(new: Object, old: Object) -> None:
@@ -34,7 +25,7 @@ def reset_to_ephemeral(new: Object, old: Object) -> None:
     if given:
         new["spec"]["ephemeralContainers"] = given
     keep(new, old, "status")
-    keep_metadata(new, old)
+    reset_for_status(new, old)
 
 
 def reset_to_resize(new: Object, old: Object) -> None:
@@ -54,7 +45,7 @@ def reset_to_resize(new: Object, old: Object) -> None:
                 spec[name] = _resized(given[name], before[name])
         new["spec"] = spec
         keep(new, old, "status")
-        keep_metadata(new, old)
+        reset_for_status(new, old)
 
 
 def _resized(given: list[Object], before: list[Object]) -> list[Object]:
