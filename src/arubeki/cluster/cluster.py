@@ -119,7 +119,10 @@ class Cluster:
             self.notices.append(f"Pods run without a sandbox: {self.machines.runtime_reason}")
 
     async def _start_controllers(self, server: Server) -> None:
-        found = controllers.built_in(node_grace_seconds=self.options.node_grace_seconds)
+        found = controllers.built_in(
+            node_grace_seconds=self.options.node_grace_seconds,
+            authority=self._identity.authority if self._identity is not None else None,
+        )
         found.append(scheduler.controller())
         if self._network is not None and self._network.is_served:
             self._services = Services(HOST)

@@ -6,17 +6,24 @@ writes through the same client as everybody, under a name of its own. None knows
 On the ring: [informer > workqueue > **reconcile** > client].
 """
 
+import functools
 from typing import Any
 
+from arubeki.net import requests
+from arubeki.net.tls import Pair
 from arubeki.runtime.controller import Controller
 
 
-def built_in(*, node_grace_seconds: float = 50.0) -> list[Controller[Any]]:
+def built_in(
+    *, node_grace_seconds: float = 50.0, authority: Pair | None = None
+) -> list[Controller[Any]]:
     """Return fresh controllers, ready for a manager.
 
-    `node_grace_seconds`: how long a node may be silent before it counts as lost.
+    `node_grace_seconds`: how long a node may be silent before it counts as lost. `authority` is the
+    cluster's, which signs for users and is published; a cluster without a port has none.
     """
     from arubeki.controllers import (
+        certificates,
         deployment,
         disruption,
         endpoints,
@@ -26,11 +33,12 @@ def built_in(*, node_grace_seconds: float = 50.0) -> list[Controller[Any]]:
         node_lifecycle,
         pod_garbage,
         replicaset,
+        root_ca,
         serviceaccount,
         taint_eviction,
     )
 
-    return [
+    found: list[Controller[Any]] = [
         namespace.controller(),
         serviceaccount.controller(),
         deployment.controller(),
@@ -44,3 +52,7 @@ def built_in(*, node_grace_seconds: float = 50.0) -> list[Controller[Any]]:
         disruption.controller(),
         disruption.stale_mark_controller(),
     ]
+    if authority is not None:
+        found.append(certificates.controller(functools.partial(requests.issue, authority)))
+        found.append(root_ca.controller(authority.certificate))
+    return found

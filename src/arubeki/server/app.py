@@ -34,7 +34,7 @@ from arubeki.server.discovery import Discovery
 from arubeki.server.negotiation import failure, warning_header
 from arubeki.server.openapi import OpenApi
 from arubeki.server.resources import Registry
-from arubeki.server.subresources import eviction, pods, reviews, scale, tokens
+from arubeki.server.subresources import approval, eviction, pods, reviews, scale, tokens
 from arubeki.server.sweeping import Sweeper
 from arubeki.server.verbs import deletion, read, watching, writing
 from arubeki.server.watch.hub import Hubs
@@ -62,6 +62,9 @@ _SUBRESOURCES: Mapping[tuple[str, str], Verb] = {
     ("scale", "get"): scale.get,
     ("scale", "update"): scale.update,
     ("scale", "patch"): scale.patch,
+    ("approval", "get"): read.get,
+    ("approval", "update"): approval.update,
+    ("approval", "patch"): approval.patch,
     ("binding", "create"): pods.bind,
     ("eviction", "create"): eviction.create,
     ("ephemeralcontainers", "get"): read.get,

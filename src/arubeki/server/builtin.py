@@ -23,7 +23,6 @@ _NOT_SERVED: Mapping[str, frozenset[str]] = {
     "/v1/nodes": frozenset({"proxy"}),
     "/v1/pods": frozenset({"attach", "exec", "portforward", "proxy"}),
     "/v1/services": frozenset({"proxy"}),
-    "certificates.k8s.io/v1/certificatesigningrequests": frozenset({"approval"}),
 }
 """What Kubernetes has below these resources and this server does not, yet."""
 

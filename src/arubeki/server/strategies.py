@@ -6,6 +6,7 @@ On the ring: [HTTP > **server** > storage].
 from collections.abc import Mapping
 
 from arubeki.server.admission import groups, kinds, workloads
+from arubeki.server.admission.certificates import SigningRequestStrategy
 from arubeki.server.admission.classes import Classes
 from arubeki.server.admission.pods import PodStrategy
 from arubeki.server.admission.services import ServiceStrategy
@@ -38,6 +39,7 @@ def built_in(
         ("apps", "StatefulSet"): workloads.StatefulSetStrategy(),
         ("batch", "CronJob"): workloads.CronJobStrategy(),
         ("batch", "Job"): workloads.JobStrategy(),
+        ("certificates.k8s.io", "CertificateSigningRequest"): SigningRequestStrategy(),
         ("apiextensions.k8s.io", "CustomResourceDefinition"): definitions,
         ("coordination.k8s.io", "Lease"): kinds.LeaseStrategy(),
         ("discovery.k8s.io", "EndpointSlice"): kinds.EndpointSliceStrategy(),

@@ -14,6 +14,7 @@ from typing import Any
 
 from arubeki.api import names
 from arubeki.api.fields import FieldError
+from arubeki.net.message import User
 from arubeki.server.resources import Resource
 
 Object = dict[str, Any]
@@ -44,6 +45,9 @@ class Strategy:
     def name_faults(self, name: str) -> list[str]:
         """Return what is wrong with a name of this kind."""
         return names.dns_subdomain(name)
+
+    def note_user(self, new: Object, user: User) -> None:
+        """Note, in a new object, who makes it."""
 
     def reset(self, resource: Resource, new: Object, old: Object | None, subresource: str) -> None:
         """Give back, in `new`, what this path may not write. `old` is None when creating."""

@@ -61,6 +61,7 @@ async def create_object(
     resource, core = call.resource, call.core
     strategy = core.strategy(resource)
     await _ensure_place(call, str(obj["metadata"].get("name", "")))
+    strategy.note_user(obj, call.user)
     strategy.reset(resource, obj, None, "")
     metadata = obj["metadata"]
     if not applied:
