@@ -50,7 +50,7 @@ DNS1035 = (
         (names.qualified_name, "x/", ["name part must be non-empty", NAME_PART]),
         (names.qualified_name, "A/x", [f"prefix part {SUBDOMAIN}"]),
         (names.label_key, "-a", [NAME_PART]),
-        (names.label_key, "a" * 64, ["name part must be no more than 63 characters"]),
+        (names.label_key, "a" * 64, ["name part must be no more than 63 bytes"]),
         (names.annotation_key, "EXAMPLE.com/x", []),
         (names.label_value, "", []),
         (names.label_value, "a/b", [LABEL_VALUE]),
@@ -105,7 +105,7 @@ def test_a_malformed_name_is_shown_an_example_and_the_pattern(rule):
 
 def test_three_parts_are_no_qualified_name():
     (fault,) = names.qualified_name("a/b/c")
-    assert fault.startswith("a qualified name must consist of")
+    assert fault.startswith("a valid label key must consist of")
     assert fault.endswith(
         "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
     )

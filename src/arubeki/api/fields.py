@@ -5,6 +5,7 @@ Validation collects `FieldError`s, all of them, and turns them into one `Invalid
 Pure: no I/O, no clock.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import msgspec
 
 from arubeki.errors import Invalid
+
+_CONTROL = re.compile(r"(?<!\\)((?:\\\\)*)\\u00([0-9a-f]{2})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,11 @@ def shown(value: Any) -> str:
     """Return a value as error messages show it: text quoted, structures as JSON."""
     if isinstance(value, float):
         return _shown_float(value)
-    return msgspec.json.encode(value).decode()
+    text = msgspec.json.encode(value).decode()
+    # Go escapes bytes that cannot be printed as \x01, not as \u0001.
+    if isinstance(value, str) and "\\u00" in text:
+        text = _CONTROL.sub(r"\1\\x\2", text)
+    return text
 
 
 def _shown_float(value: float) -> str:

@@ -60,18 +60,21 @@ def qualified_name(text: str) -> list[str]:
     prefix, slash, name = text.rpartition("/")
     if "/" in prefix:
         return [
-            f"a qualified name {_regex(_CHARACTERS, _NAME_PART, 'MyName', 'my.name', '123-abc')}"
+            f"a valid label key {_regex(_CHARACTERS, _NAME_PART, 'MyName', 'my.name', '123-abc')}"
             " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
         ]
     faults = []
     if slash and not prefix:
         faults.append("prefix part must be non-empty")
     elif slash:
-        faults += [f"prefix part {fault}" for fault in dns_subdomain(prefix)]
+        if _bytes(prefix) > SUBDOMAIN_MAX_BYTES:
+            faults.append(f"prefix part {_too_many_bytes(SUBDOMAIN_MAX_BYTES)}")
+        if not _is_subdomain(prefix):
+            faults.append(f"prefix part {dns_subdomain(prefix)[-1]}")
     if not name:
         faults.append("name part must be non-empty")
     elif _bytes(name) > LABEL_MAX_BYTES:
-        faults.append(f"name part {_too_long(LABEL_MAX_BYTES)}")
+        faults.append(f"name part {_too_many_bytes(LABEL_MAX_BYTES)}")
     if not _is_name_part(name):
         faults.append(
             f"name part {_regex(_CHARACTERS, _NAME_PART, 'MyName', 'my.name', '123-abc')}"
@@ -98,7 +101,7 @@ def label_value(text: str) -> list[str]:
         return []
     faults = []
     if _bytes(text) > LABEL_MAX_BYTES:
-        faults.append(_too_long(LABEL_MAX_BYTES))
+        faults.append(_too_many_bytes(LABEL_MAX_BYTES))
     if not _is_label_value(text):
         faults.append(
             _regex(
@@ -344,6 +347,11 @@ def _bytes(text: str) -> int:
 
 def _too_long(limit: int) -> str:
     return f"must be no more than {limit} characters"
+
+
+def _too_many_bytes(limit: int) -> str:
+    """What newer rules of Kubernetes (apimachinery pkg/api/validate/content) say of the same."""
+    return f"must be no more than {limit} bytes"
 
 
 def _regex(message: str, pattern: str, *examples: str) -> str:

@@ -161,7 +161,7 @@ def _entry(source: dict[str, Any]) -> Entry | None:
     version, subresource = source.get("apiVersion"), source.get("subresource", "")
     time, fields = source.get("time") or "", source.get("fieldsV1")
     fields = {} if fields is None else fields
-    if operation not in (APPLY, UPDATE) or not version:
+    if operation not in (APPLY, UPDATE) or not version or str(version).count("/") > 1:
         return None
     texts: Iterable[Any] = (manager, version, subresource, time)
     if not all(isinstance(text, str) for text in texts) or not isinstance(fields, dict):
