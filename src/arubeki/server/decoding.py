@@ -69,9 +69,14 @@ def decode_body(call: Call) -> tuple[dict[str, Any], list[str]]:
     if not isinstance(value, dict):
         if value is None:
             raise unrecognized(kind, "Object 'Kind' is missing in 'null'", body)
-        why = f"json: cannot unmarshal {json_type(value)} into Go value of type {_KIND_OF}"
-        raise unrecognized(kind, f"{_NO_KIND}{why}", body)
+        raise not_an_object(kind, value, body)
     return value, duplicates
+
+
+def not_an_object(kind: str, value: Any, body: bytes) -> Undecodable:
+    """Return the error for JSON that is no object."""
+    why = f"json: cannot unmarshal {json_type(value)} into Go value of type {_KIND_OF}"
+    return unrecognized(kind, f"{_NO_KIND}{why}", body)
 
 
 def _load_protobuf(body: bytes, call: Call) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from arubeki.api import names
 from arubeki.api.fields import FieldError
 from arubeki.server import failures
-from arubeki.server.admission.metadata import finalizer_fault
+from arubeki.server.admission.metadata import finalizer_fault, standard_fault
 from arubeki.server.admission.strategy import Object, Strategy, WithGeneration
 from arubeki.server.resources import Resource
 
@@ -55,9 +55,12 @@ class NamespaceStrategy(Strategy):
         self, resource: Resource, new: Object, old: Object | None, subresource: str
     ) -> list[FieldError]:
         """The finalizers of the spec are named as those of the metadata."""
-        del resource, old, subresource
-        given = (new.get("spec") or {}).get("finalizers") or ()
-        return [fault for one in given for fault in finalizer_fault("spec.finalizers", one)]
+        del resource, subresource
+        faults = []
+        for index, one in enumerate((new.get("spec") or {}).get("finalizers") or ()):
+            path = "spec.finalizers" if old is None else f"spec.finalizers[{index}]"
+            faults += finalizer_fault(path, one) + standard_fault(path, one)
+        return faults
 
     def check_deletable(self, resource: Resource, obj: Object) -> None:
         """Those that the cluster itself lives in stay."""

@@ -25,7 +25,8 @@ from arubeki.server.custom.definitions import (
 )
 from arubeki.server.custom.strategy import CLEANUP, DefinitionStrategy, set_terminating
 from arubeki.server.resources import Resource
-from arubeki.server.verbs.deletion import DeleteOptions, delete_object
+from arubeki.server.verbs.deletion import delete_object
+from arubeki.server.verbs.removal import DeleteOptions
 from arubeki.storage.base import Change, Watch
 
 _log = logging.getLogger("arubeki.server.custom")

@@ -23,8 +23,9 @@ from arubeki.server.core import Call
 from arubeki.server.negotiation import answer_json
 from arubeki.server.resources import Resource
 from arubeki.server.subresources import bodies
-from arubeki.server.verbs.deletion import DeleteOptions, checked_options, delete_object
+from arubeki.server.verbs.deletion import delete_object
 from arubeki.server.verbs.options import WriteOptions
+from arubeki.server.verbs.removal import DeleteOptions, checked_options
 from arubeki.server.verbs.write import current, update_object
 
 EVICTION = GVK("policy", "v1", "Eviction")

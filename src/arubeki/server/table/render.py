@@ -70,13 +70,13 @@ class Table:
         `metadata` is the list metadata (`resourceVersion`, `continue`, `remainingItemCount`).
         `heads` False leaves the column definitions out, as after a watch's first event.
         """
-        columns = self.columns.columns if heads else ()
+        columns = [one.definition() for one in self.columns.columns] if heads else None
         start = wire.encode_json(
             {
                 "kind": "Table",
                 "apiVersion": self.api_version,
                 "metadata": metadata or {},
-                "columnDefinitions": [one.definition() for one in columns],
+                "columnDefinitions": columns,
             }
         )
         return start[:-1] + b',"rows":['

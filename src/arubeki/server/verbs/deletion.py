@@ -6,28 +6,21 @@ pkg/endpoints/handlers/delete.go.
 """
 
 import asyncio
-from dataclasses import dataclass, replace
+import contextlib
+from dataclasses import replace
 from typing import Any
 
 from arubeki import clock
-from arubeki.api import fields
-from arubeki.api.fields import FieldError
-from arubeki.api.objects import GVK
-from arubeki.errors import BadRequest, Conflict, NotFound, RevisionMismatch, ServerTimeout
+from arubeki.errors import Conflict, NotFound, RevisionMismatch, ServerTimeout
 from arubeki.net.message import Response
-from arubeki.server import decoding, failures, wire
+from arubeki.server import failures, wire
 from arubeki.server.admission.strategy import Strategy
 from arubeki.server.core import Call
-from arubeki.server.negotiation import answer_json, negotiate
-from arubeki.server.verbs.options import (
-    META_GROUP,
-    check_list_options,
-    dry_run_faults,
-    selection_of,
-    whole_number,
-)
-from arubeki.server.verbs.read import list_metadata, read_page
-from arubeki.server.verbs.respond import respond, served
+from arubeki.server.negotiation import check_number, negotiate
+from arubeki.server.verbs.options import check_list_options, selection_of
+from arubeki.server.verbs.read import list_answer, read_page
+from arubeki.server.verbs.removal import DeleteOptions, delete_options
+from arubeki.server.verbs.respond import finish, respond
 from arubeki.server.verbs.write import UPDATE_TRIES, current, remove, stored
 from arubeki.storage.base import Entry
 
@@ -35,127 +28,11 @@ Object = dict[str, Any]
 
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
-_POLICIES = ("Foreground", "Background", "Orphan")
-
-
-@dataclass(slots=True)
-class DeleteOptions:
-    """How to delete. `policy` is "" when the client leaves it to the object's finalizers."""
-
-    grace_seconds: int | None = None
-    policy: str = ""
-    orphan_dependents: bool | None = None
-    uid: str | None = None
-    resource_version: str | None = None
-    dry_run: bool = False
-
-
-def delete_options(call: Call) -> DeleteOptions:
-    """Return the options of a deletion, from the body or else the query.
-
-    Raises: BadRequest, Invalid, UnsupportedMediaType.
-    """
-    if call.request.body.strip():
-        given = _body_options(call)
-    else:
-        given = {
-            "gracePeriodSeconds": whole_number(call, "gracePeriodSeconds"),
-            "propagationPolicy": call.parameter("propagationPolicy") or None,
-            "dryRun": call.parameters.get("dryRun", []),
-        }
-        if "orphanDependents" in call.parameters:
-            given["orphanDependents"] = call.flag("orphanDependents")
-    return checked_options(given)
-
-
-def _body_options(call: Call) -> dict[str, Any]:
-    media_type = decoding.media_type_of(call)
-    body = call.request.body
-    decoding.check_size(body)
-    accepted = [decoding.JSON, decoding.YAML, decoding.PROTOBUF]
-    if media_type not in accepted:
-        raise decoding.unsupported(accepted)
-    if media_type == decoding.PROTOBUF:
-        from arubeki.api import protobuf
-
-        value: Any = protobuf.decode(body, GVK("", "v1", "DeleteOptions"))
-    elif media_type == decoding.YAML:
-        value = decoding.load_yaml(body, "DeleteOptions")
-    else:
-        try:
-            value = decoding.load_json(body, "DeleteOptions")
-        except failures.Undecodable as error:
-            raise BadRequest(error.why) from error
-    if not isinstance(value, dict):
-        raise BadRequest(
-            f"json: cannot unmarshal {decoding.json_type(value)} into Go value of type "
-            "v1.DeleteOptions"
-        )
-    kind = value.get("kind")
-    if kind not in (None, "", "DeleteOptions"):
-        raise BadRequest(
-            f"no kind {fields.shown(kind)} is registered for version "
-            f"{fields.shown(value.get('apiVersion') or 'v1')} "
-            'in scheme "pkg/api/legacyscheme/scheme.go:30"'
-        )
-    if "dryRun" not in value:
-        value["dryRun"] = call.parameters.get("dryRun", [])
-    return value
-
-
-def checked_options(given: dict[str, Any]) -> DeleteOptions:
-    """Return the options that a parsed body gives. Raises: BadRequest, Invalid."""
-    grace = _typed(given, "gracePeriodSeconds", int)
-    policy = _typed(given, "propagationPolicy", str)
-    orphan = _typed(given, "orphanDependents", bool)
-    dry_run = _typed(given, "dryRun", list) or []
-    conditions = _typed(given, "preconditions", dict) or {}
-    faults = dry_run_faults(dry_run)
-    if policy is not None and orphan is not None:
-        why = "orphanDependents and deletionPropagation cannot be both set"
-        faults.append(FieldError.invalid("propagationPolicy", policy, why))
-    if policy is not None and policy not in _POLICIES:
-        faults.append(FieldError.not_supported("propagationPolicy", policy, (*_POLICIES, "nil")))
-    if faults:
-        raise fields.invalid(META_GROUP, "DeleteOptions", "", faults)
-    if grace is not None and grace < 0:
-        grace = 1  # what "negative" meant before it was defined
-    return DeleteOptions(
-        grace_seconds=grace,
-        policy=policy or "",
-        orphan_dependents=orphan,
-        uid=_typed(conditions, "uid", str),
-        resource_version=_typed(conditions, "resourceVersion", str),
-        dry_run=any(dry_run),
-    )
-
-
-_GO_TYPES = {
-    int: "int64",
-    str: "v1.DeletionPropagation",
-    bool: "bool",
-    list: "[]string",
-    dict: "v1.Preconditions",
-}
-
-
-def _typed(given: dict[str, Any], name: str, kind: type) -> Any:
-    value = given.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise BadRequest(
-            f"json: cannot unmarshal {decoding.json_type(value)} into Go struct field "
-            f"DeleteOptions.{name} of type {_GO_TYPES[kind]}"
-        )
-    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
-        raise BadRequest(f"json: cannot unmarshal number {value} into Go struct field {name}")
-    return value
 
 
 async def delete(call: Call) -> Response:
     """Delete the object, or begin to."""
-    negotiate(call.header("accept"))
+    form = negotiate(call.header("accept"))
     options = delete_options(call)
     gone, value = await delete_object(call, options)
     strategy = call.core.strategy(call.resource)
@@ -171,7 +48,7 @@ async def delete(call: Call) -> Response:
         "status": "Success",
         "details": details,
     }
-    return answer_json(wire.encode_json(success), status)
+    return finish(call, form, wire.encode_json(success), status)
 
 
 async def delete_object(call: Call, options: DeleteOptions) -> tuple[bool, bytes]:
@@ -188,6 +65,14 @@ async def delete_object(call: Call, options: DeleteOptions) -> tuple[bool, bytes
             raise failures.not_found(resource, call.name)
         old = current(call, entry)
         _check_preconditions(call, old, entry, options)
+        if options.unsafe:
+            raise failures.conflict(
+                resource,
+                call.name,
+                f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, "
+                "AdditionalErrorMsg: unsafe deletion is not allowed because the object is "
+                "decodable from storage",
+            )
         strategy.check_deletable(resource, old)
         new = current(call, entry)
         if begin_deletion(strategy, new, options):
@@ -327,31 +212,22 @@ def _unmet(call: Call, why: str) -> Conflict:
 
 
 async def delete_collection(call: Call) -> Response:
-    """Delete every object selected, or begin to; answer what they were."""
-    negotiate(call.header("accept"))
-    check_list_options(call, watch=False)
+    """Delete every object selected, or begin to; answer what they were before.
+
+    Source: store.go DeleteCollection.
+    """
+    form = negotiate(call.header("accept"))
+    check_number(form, call.resource.list_kind, many=True)
     options = delete_options(call)
-    selection = selection_of(call)
+    check_list_options(call, watch=False)
+    page = await read_page(call, selection_of(call))
+    answer = await list_answer(call, form, page)
     resource = call.resource
-    page = await read_page(call, selection)
-    deleted = []
     for index, entry in enumerate(page.entries):
         if index % 100 == 99:
             await asyncio.sleep(0)
         place = entry.key.removeprefix(resource.prefix)
         namespace, _, name = place.rpartition("/")
-        one = replace(call, namespace=namespace, name=name)
-        try:
-            _, value = await delete_object(one, options)
-        except NotFound:
-            continue
-        deleted.append(served(call, value))
-    head = wire.encode_json(
-        {
-            "kind": resource.list_kind,
-            "apiVersion": resource.api_version,
-            "metadata": list_metadata(page),
-        }
-    )
-    body = head[:-1] + b',"items":[' + b",".join(deleted) + b"]}"
-    return answer_json(body)
+        with contextlib.suppress(NotFound):
+            await delete_object(replace(call, namespace=namespace, name=name), options)
+    return answer

@@ -5,14 +5,16 @@ Source: apimachinery pkg/apis/meta/internalversion/validation, pkg/apis/meta/v1/
 """
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from arubeki.api import fields
 from arubeki.api.fields import FieldError
 from arubeki.api.selectors import FieldSelector, LabelSelector
-from arubeki.errors import BadRequest
+from arubeki.errors import ApiError, BadRequest
 from arubeki.server import failures
+from arubeki.server.admission.metadata import manager_faults
 from arubeki.server.core import Call, Core
 from arubeki.server.meta import Selection
 from arubeki.server.resources import Resource
@@ -21,6 +23,7 @@ META_GROUP = "meta.k8s.io"
 FRESHNESS_SECONDS = 3.0
 """How long a read waits for a revision that has not happened. Source: cacher blockTimeout."""
 _MANAGER_LIMIT = 128
+_is_whole = re.compile("[+-]?[0-9]{1,400}").fullmatch
 
 
 @dataclass(slots=True)
@@ -45,7 +48,7 @@ def write_options(call: Call, kind: str, *, applying: bool = False) -> WriteOpti
             faults.append(FieldError.required("fieldManager", "is required for apply patch"))
         if not applying and call.parameter("force"):
             faults.append(FieldError.forbidden("force", "may not be specified for non-apply patch"))
-    faults += _manager_faults(manager)
+    faults += manager_faults("fieldManager", manager)
     faults += dry_run_faults(call.parameters.get("dryRun", []))
     validation = call.parameter("fieldValidation") or "Warn"
     if validation not in ("Ignore", "Strict", "Warn"):
@@ -59,16 +62,6 @@ def write_options(call: Call, kind: str, *, applying: bool = False) -> WriteOpti
         validation=validation,
         force=call.flag("force"),
     )
-
-
-def _manager_faults(manager: str) -> list[FieldError]:
-    if len(manager) > _MANAGER_LIMIT:
-        return [FieldError.too_long("fieldManager", _MANAGER_LIMIT)]
-    for index, one in enumerate(manager):
-        if not one.isprintable():
-            why = f"invalid character U+{ord(one):04X} (at position {index})"
-            return [FieldError.invalid("fieldManager", manager, why)]
-    return []
 
 
 def dry_run_faults(values: Any) -> list[FieldError]:
@@ -85,13 +78,14 @@ def _agent(user_agent: str) -> str:
 
 
 def list_faults(call: Call, *, watch: bool) -> list[FieldError]:
-    """Return what is wrong with the options of a list or watch."""
-    faults: list[FieldError] = []
-    match = call.parameter("resourceVersionMatch")
-    revision = call.parameter("resourceVersion")
-    with_token = bool(call.parameter("continue"))
+    """Return what is wrong with the options of a list or watch.
+
+    A watch from nowhere in particular is one with initial events, whose options are these.
+    """
+    match, revision = call.parameter("resourceVersionMatch"), call.parameter("resourceVersion")
     sends_initial = "sendInitialEvents" in call.parameters
     path = "resourceVersionMatch"
+    faults: list[FieldError] = []
     if watch and sends_initial and match != "NotOlderThan":
         why = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
         faults.append(FieldError.forbidden(path, why))
@@ -101,13 +95,16 @@ def list_faults(call: Call, *, watch: bool) -> list[FieldError]:
     if match and not watch and not revision:
         why = "resourceVersionMatch is forbidden unless resourceVersion is provided"
         faults.append(FieldError.forbidden(path, why))
-    if match and with_token:
-        why = "resourceVersionMatch is forbidden when continue is provided"
-        faults.append(FieldError.forbidden(path, why))
+    continued = FieldError.forbidden(path, f"{path} is forbidden when continue is provided")
+    with_token = bool(call.parameter("continue"))
+    if match and with_token and not watch:
+        faults.append(continued)
     supported = ("NotOlderThan",) if watch else ("Exact", "NotOlderThan")
     if match and match not in supported:
         shown = supported if watch else (*supported, "")
         faults.append(FieldError.not_supported(path, match, shown))
+    if watch and with_token and (match or (not sends_initial and revision in ("", "0"))):
+        faults.append(continued)
     if match == "Exact" and not watch and revision == "0":
         why = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
         faults.append(FieldError.forbidden(path, why))
@@ -118,7 +115,9 @@ def list_faults(call: Call, *, watch: bool) -> list[FieldError]:
 
 
 def check_list_options(call: Call, *, watch: bool) -> None:
-    """Raise Invalid unless the options of a list or watch go together."""
+    """Raise Invalid unless the options of a list or watch go together, BadRequest for no number."""
+    for name in ("limit", "timeoutSeconds"):
+        whole_number(call, name)
     faults = list_faults(call, watch=watch)
     if faults:
         raise fields.invalid(META_GROUP, "ListOptions", "", faults)
@@ -152,29 +151,45 @@ def check_fields(resource: Resource, selector: FieldSelector) -> None:
         )
 
 
+def list_revision(text: str) -> int:
+    """Return the resourceVersion of a list; 0 when unset. Raises: BadRequest."""
+    try:
+        return revision_of(text)
+    except ApiError as error:
+        raise BadRequest(f"invalid resource version: {error.message}") from error
+
+
 def revision_of(text: str) -> int:
-    """Return a resourceVersion as a number; 0 when unset. Raises: BadRequest."""
+    """Return a resourceVersion as a number; 0 when unset.
+
+    Raises: ApiError without a reason, as in Kubernetes, where nobody has classified this error.
+    """
     if not text:
         return 0
-    if not (text.isascii() and text.isdigit() and len(text) <= 20 and int(text) < 1 << 64):
-        raise BadRequest(
-            f"invalid resource version: resourceVersion: Invalid value: {fields.shown(text)}: "
-            f"strconv.ParseUint: parsing {fields.shown(text)}: invalid syntax"
+    number = -1
+    if text.isascii() and text.isdigit():
+        number = int(text[:40])  # longer ones are too large in any case
+    if not 0 <= number < 1 << 64:
+        why = "invalid syntax" if number < 0 else "value out of range"
+        shown = fields.shown(text)
+        raise ApiError(
+            f"resourceVersion: Invalid value: {shown}: strconv.ParseUint: parsing {shown}: {why}"
         )
-    return int(text)
+    return number
 
 
-def whole_number(call: Call, name: str) -> int | None:
-    """Return a query parameter that is an integer, None when absent. Raises: BadRequest."""
+def whole_number(call: Call, name: str, *, empty: bool = False) -> int | None:
+    """Return a query parameter that is an integer, None when absent.
+
+    `empty` says that a parameter without a value is wrong. Raises: BadRequest.
+    """
     text = call.parameter(name)
-    if not text:
+    if not text and not (empty and name in call.parameters):
         return None
-    try:
-        number = int(text) if text.isascii() else None
-    except ValueError:
-        number = None
+    number = int(text) if _is_whole(text) else None
     if number is None or not -(1 << 63) <= number < 1 << 63:
-        raise BadRequest(f"strconv.ParseInt: parsing {fields.shown(text)}: invalid syntax")
+        why = "invalid syntax" if number is None else "value out of range"
+        raise BadRequest(f"strconv.ParseInt: parsing {fields.shown(text)}: {why}")
     return number
 
 

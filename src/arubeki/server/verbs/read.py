@@ -9,12 +9,14 @@ Source: apiserver pkg/storage/etcd3/store.go, pkg/storage/continue.go.
 
 import asyncio
 import base64
-import binascii
+import posixpath
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
+from arubeki.api.syntax import json_fault
 from arubeki.errors import BadRequest, Compacted, Expired, FutureRevision
 from arubeki.net.message import Response
 from arubeki.server import failures, wire
@@ -34,6 +36,7 @@ from arubeki.server.verbs import respond
 from arubeki.server.verbs.options import (
     check_list_options,
     ensure_fresh,
+    list_revision,
     revision_of,
     selection_of,
     whole_number,
@@ -79,7 +82,11 @@ async def list_objects(call: Call) -> Response:
     form = negotiate(call.header("accept"))
     check_list_options(call, watch=False)
     check_number(form, call.resource.list_kind, many=True)
-    page = await read_page(call, selection_of(call))
+    return await list_answer(call, form, await read_page(call, selection_of(call)))
+
+
+async def list_answer(call: Call, form: Form, page: "Page") -> Response:
+    """Return a page in a form."""
     metadata = list_metadata(page)
     if form.shape == TABLE:
         values = [entry.value for entry in page.entries]
@@ -149,18 +156,21 @@ async def read_page(call: Call, selection: Selection) -> Page:
         if text and text != "0":
             raise BadRequest("specifying resource version is not allowed when using continue")
         revision, start = decode_token(token)
+        await ensure_fresh(call.core, revision)
         start = prefix + start
         return await _read(
             call, selection, prefix=prefix, start=start, limit=limit, revision=revision
         )
-    revision = revision_of(text)
+    revision = list_revision(text)
+    match = call.parameter("resourceVersionMatch")
+    # A limit with a bare revision means exactly it.
+    exact = match == "Exact" or bool(limit and revision and not match)
     if revision:
         await ensure_fresh(call.core, revision)
-    if call.parameter("resourceVersionMatch") != "Exact" and not (
-        limit and revision and not call.parameter("resourceVersionMatch")
-    ):
-        # Not older than; the newest is that. (A limit with a bare revision means exactly it.)
-        revision = 0
+    if text and revision == 0:
+        limit = 0  # whatever the watch cache has, which is all
+    if not exact:
+        revision = 0  # not older than; the newest is that
     return await _read(call, selection, prefix=prefix, start="", limit=limit, revision=revision)
 
 
@@ -196,23 +206,29 @@ async def _read(
 async def _select(
     call: Call, entries: Sequence[Entry], selection: Selection, limit: int
 ) -> tuple[list[Entry], str]:
-    """Return the first `limit` entries selected, and the last one's key if others follow."""
+    """Return the first `limit` entries selected, and the last one's key if there may be others.
+
+    Whether what follows is selected too nobody looks: the next page may be empty, as in Kubernetes.
+    """
     projection = call.resource.projection
     chosen: list[Entry] = []
     for index, entry in enumerate(entries):
         if index and index % TURN_ENTRIES == 0:
             await asyncio.sleep(0)
-        if selection.is_all or selection.matches(projection.of(entry)):
-            if limit and len(chosen) == limit:
-                return chosen, chosen[-1].key
+        if selection.matches(projection.of(entry)):
             chosen.append(entry)
+            if len(chosen) == limit:
+                return chosen, entry.key if index + 1 < len(entries) else ""
     return chosen, ""
 
 
 class _Token(msgspec.Struct):
-    v: str
-    rv: int
-    start: str
+    v: str = ""
+    rv: int = 0
+    start: str = ""
+
+
+_NOT_BASE64 = re.compile("[^A-Za-z0-9_-]").search
 
 
 def encode_token(revision: int, last: str) -> str:
@@ -222,18 +238,33 @@ def encode_token(revision: int, last: str) -> str:
 
 
 def decode_token(text: str) -> tuple[int, str]:
-    """Return the revision (-1: any) and the key to go on from. Raises: BadRequest."""
+    """Return the revision (-1: any) and the key to go on from. Raises: BadRequest.
+
+    Source: apiserver pkg/storage/continue.go DecodeContinue.
+    """
+    odd = _NOT_BASE64(text)
+    if odd or len(text) % 4 == 1:
+        at = odd.start() if odd else len(text) - 1
+        raise _unusable(f": illegal base64 data at input byte {at}")
+    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     try:
-        padded = text + "=" * (-len(text) % 4)
-        raw = base64.b64decode(padded, altchars=b"-_", validate=True)
         token = msgspec.json.decode(raw, type=_Token)
-    except (binascii.Error, ValueError, msgspec.DecodeError) as error:
-        raise BadRequest(f"invalid continue token: {error}") from error
-    if token.v != "meta.k8s.io/v1" or token.rv == 0 or token.rv < -1 or not token.start:
-        raise BadRequest("invalid continue token: server does not recognize this encoded version")
-    if token.start.startswith("/") or ".." in token.start.split("/"):
-        raise BadRequest("invalid continue token: start key escapes the list")
-    return token.rv, token.start
+    except (UnicodeDecodeError, msgspec.DecodeError) as error:
+        raise _unusable(f": {json_fault(raw) or error}") from error
+    if token.v != "meta.k8s.io/v1":
+        raise _unusable(f": server does not recognize this encoded version {token.v}")
+    if token.rv == 0:
+        raise _unusable(": incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
+    if not token.start:
+        raise _unusable(": encoded start key empty (version meta.k8s.io/v1)")
+    key = token.start.removeprefix("/")
+    if posixpath.normpath(f"/{key}") != f"/{key}":
+        raise _unusable(f": {token.start}")  # it would lead out of the list
+    return token.rv, key
+
+
+def _unusable(why: str) -> BadRequest:
+    return BadRequest(f"invalid continue token: continue key is not valid{why}")
 
 
 def _expired(start: str, prefix: str) -> Expired:

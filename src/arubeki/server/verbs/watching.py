@@ -5,12 +5,12 @@ Source: apiserver pkg/endpoints/handlers/get.go, pkg/storage/cacher/cacher.go.
 """
 
 from arubeki import clock
-from arubeki.errors import ApiError, Compacted
+from arubeki.errors import ApiError, Compacted, NotAcceptable
 from arubeki.net.message import Stream
 from arubeki.server import failures
 from arubeki.server.core import Call
 from arubeki.server.meta import Selection
-from arubeki.server.negotiation import negotiate
+from arubeki.server.negotiation import JSON, negotiate
 from arubeki.server.verbs.options import (
     check_list_options,
     ensure_fresh,
@@ -31,6 +31,8 @@ MINIMUM_SECONDS = 1800.0
 async def watch(call: Call) -> Stream:
     """Answer a stream of what happens to the objects selected."""
     form = negotiate(call.header("accept"))
+    if form.media_type != JSON:
+        raise NotAcceptable(f"only the following media types are accepted: {JSON};stream=watch")
     check_list_options(call, watch=True)
     selection = selection_of(call)
     resource, hubs = call.resource, call.core.hubs
@@ -94,7 +96,7 @@ async def _begin(call: Call, plan: Plan) -> None:
             else:
                 part = await storage.range(plan.filter.prefix)
                 plan.initial, plan.after = part.entries, part.revision
-            plan.initial_end = explicit and plan.bookmarks
+            plan.initial_end = plan.bookmarks
         elif not revision:
             plan.after = await storage.current()
         elif revision < storage.compacted:

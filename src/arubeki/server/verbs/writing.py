@@ -23,7 +23,7 @@ from arubeki.server.core import Call
 from arubeki.server.negotiation import negotiate
 from arubeki.server.verbs.options import WriteOptions, write_options
 from arubeki.server.verbs.respond import respond
-from arubeki.server.verbs.write import create_object, update_object
+from arubeki.server.verbs.write import create_object, uid_conflict, update_object
 
 Object = dict[str, Any]
 
@@ -65,8 +65,10 @@ async def update(call: Call) -> Response:
         if not strategy.create_on_update or call.subresource:
             raise
     obj = _body(call, options, expect_name=True)
-    if obj["metadata"].get("resourceVersion"):
-        raise failures.not_found(call.resource, call.name)
+    uid = obj["metadata"].get("uid", "")
+    if uid:
+        raise uid_conflict(call, uid, "")
+    obj["metadata"].pop("resourceVersion", None)
     return await respond(call, await create_object(call, obj, options), 201)
 
 

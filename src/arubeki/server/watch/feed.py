@@ -24,6 +24,8 @@ _log = logging.getLogger("arubeki.server.watch")
 
 PORTION_EVENTS = 200
 """Events between two looks at the peer's back-pressure."""
+LAST_BOOKMARK_SECONDS = 2.0
+"""How long before its end a watch gets its last bookmark. Source: cache_watcher.go nextBookmarkTime."""
 
 
 @dataclass(slots=True)
@@ -44,7 +46,7 @@ class Plan:
 class Feed:
     """One watch, from the head of its answer to its end; `net.message.Stream`'s two callbacks."""
 
-    __slots__ = ("_due", "_hub", "_hubs", "_plan", "_sink", "_task", "_watcher")
+    __slots__ = ("_at_due", "_due", "_hub", "_hubs", "_plan", "_sink", "_task", "_watcher")
 
     def __init__(self, hubs: Hubs, hub: Hub, plan: Plan) -> None:
         self._hubs = hubs
@@ -54,6 +56,7 @@ class Feed:
         self._watcher: Watcher | None = None
         self._task: asyncio.Task[None] | None = None
         self._due = 0
+        self._at_due = self._expire
 
     def opened(self, sink: Sink) -> None:
         """Begin to send."""
@@ -66,7 +69,11 @@ class Feed:
             return
         has_headers = plan.view.shape != TABLE  # only a Table has any
         self._watcher = Watcher(sink, bookmarks=plan.bookmarks, has_headers=has_headers)
-        self._due = self._hubs.deadlines.add(plan.timeout_seconds, self._expire)
+        rest = plan.timeout_seconds - LAST_BOOKMARK_SECONDS
+        if plan.bookmarks and rest > 0:
+            self._due, self._at_due = self._hubs.deadlines.add(rest, self._wind_up), self._wind_up
+        else:
+            self._end_in(plan.timeout_seconds)
         if not self._send_all(plan, sink):
             self._task = asyncio.get_running_loop().create_task(self._send_slowly(plan, sink))
 
@@ -79,7 +86,7 @@ class Feed:
             self._hub.leave(self._watcher)
             self._watcher = None
         if self._due:
-            self._hubs.deadlines.remove(self._due, self._expire)
+            self._hubs.deadlines.remove(self._due, self._at_due)
             self._due = 0
         self._plan = None
 
@@ -144,15 +151,25 @@ class Feed:
             sink.write(Chunk(plan.view.events(events, headers=not watcher.has_headers)))
             watcher.has_headers = True
 
+    def _end_in(self, seconds: float) -> None:
+        self._due, self._at_due = self._hubs.deadlines.add(seconds, self._expire), self._expire
+
+    def _wind_up(self) -> None:
+        """Send a last bookmark, so that the watch can be resumed cheaply, and end it soon."""
+        watcher = self._watcher
+        if watcher is not None and watcher.channel is not None and self._sink is not None:
+            self._hub.flush()
+            if watcher.channel is not None:
+                self._sink.write(Chunk(watcher.channel.view.bookmark(self._hub.revision)))
+        self._end_in(LAST_BOOKMARK_SECONDS)
+
     def _expire(self) -> None:
-        """End the watch in good order, with a last bookmark so that it can be resumed cheaply."""
+        """End the watch in good order."""
         self._due = 0
         sink, watcher = self._sink, self._watcher
         if sink is None or watcher is None:
             return
         if watcher.channel is not None:
             self._hub.flush()
-        if watcher.channel is not None and watcher.bookmarks:
-            sink.write(Chunk(watcher.channel.view.bookmark(self._hub.revision)))
         self.closed()
         sink.close()

@@ -47,10 +47,7 @@ class View:
 
     def bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
         """Return a BOOKMARK: everything up to `revision` has been sent."""
-        metadata: dict[str, object] = {
-            "resourceVersion": str(revision),
-            "creationTimestamp": None,
-        }
+        metadata: dict[str, object] = {"resourceVersion": str(revision)}
         if initial_end:
             metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
         kind, api_version = self.resource.kind, self.resource.api_version
