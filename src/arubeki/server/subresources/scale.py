@@ -165,11 +165,12 @@ def _scale_of(call: Call, obj: Object) -> Object:
     selector = _selector(call, obj, paths)
     if selector:
         status["selector"] = selector
+    replicas = _find(obj, paths.replicas)
     return {
         "kind": SCALE.kind,
         "apiVersion": SCALE.api_version,
         "metadata": {name: metadata[name] for name in _KEPT if name in metadata},
-        "spec": {"replicas": _find(obj, paths.replicas) or 0},
+        "spec": {"replicas": replicas} if replicas else {},
         "status": status,
     }
 
@@ -179,7 +180,11 @@ def _selector(call: Call, obj: Object, paths: ScalePaths) -> str:
         found = _find(obj, paths.selector) if paths.selector else ""
         return found if isinstance(found, str) else ""
     selector = (obj.get("spec") or {}).get("selector")
-    return str(LabelSelector.of(selector)) if isinstance(selector, dict) else ""
+    if not isinstance(selector, dict):
+        return ""
+    if call.resource.kind == "ReplicationController":  # its selector is labels alone
+        selector = {"matchLabels": selector}
+    return str(LabelSelector.of(selector))
 
 
 def _paths(call: Call) -> ScalePaths:
