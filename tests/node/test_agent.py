@@ -390,7 +390,7 @@ def test_a_volume_of_a_kind_that_is_not_known_is_said(run):
     run(scenario)
 
 
-def test_the_token_of_a_service_account_is_not_served_and_holds_up_who_wants_it_alone(run):
+def test_the_token_of_an_account_that_is_not_there_holds_up_who_wants_it_alone(run):
     async def scenario(world):
         token = core.ServiceAccountTokenProjection(path="token")
         source = core.ProjectedVolumeSource(
@@ -401,7 +401,8 @@ def test_the_token_of_a_service_account_is_not_served_and_holds_up_who_wants_it_
         )
         await world.phase("Running")
         assert (await world.pod("asks")).status.phase == "Pending"
-        assert "tokens are not served" in (await world.events("FailedMount"))[0].message
+        (event, *_) = await world.events("FailedMount")
+        assert 'failed to fetch token: serviceaccounts "default" not found' in event.message
 
     run(scenario)
 

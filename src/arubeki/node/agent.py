@@ -14,6 +14,7 @@ Source: kubernetes pkg/kubelet.
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from arubeki.errors import Conflict, NotFound
 from arubeki.kinds import core_v1 as core
 from arubeki.kinds import meta_v1 as meta
 from arubeki.net.message import Answer, Request
-from arubeki.node import heartbeat, serving
+from arubeki.node import accounts, heartbeat, serving
 from arubeki.node.expand import References
 from arubeki.node.network.addresses import Block, PodAddresses
 from arubeki.node.pod import PodLife, Stage
@@ -70,6 +71,7 @@ class Node:
         self.machine = machine
         self._addresses = PodAddresses(machine.block)
         self._lives: dict[Key, PodLife] = {}
+        self._tokens = accounts.Tokens()
         self._leaving: dict[PodLife, asyncio.Task[None]] = {}
         self._pods = self._pod_controller()
         self.manager = Manager(
@@ -143,6 +145,8 @@ class Node:
         found.watch(core.ConfigMap, self._referring(lambda names: names.config_maps))
         found.watch(core.Secret, self._referring(lambda names: names.secrets))
         found.watch(core.Service, None)
+        if self.machine.runtime.mounts_volumes:
+            found.watch(core.ServiceAccount, None)
         found.source(self._sweep)
         return found
 
@@ -183,6 +187,8 @@ class Node:
         if pod is None or pod.spec.nodeName != self.name:
             session.forget()
             return None
+        pod = self._with_account(pod)
+        next_seconds = await self._tokens.renew(pod, session)
         is_current = True
         if life is not None:
             is_current = life.update(pod)
@@ -193,7 +199,18 @@ class Node:
         await self._write(life, session)
         if pod.deleting and life.stage is Stage.GONE:
             await self._finish(key, life, session)
-        return None if is_current else Again(RETRY_SECONDS)
+        if not is_current:
+            next_seconds = min(next_seconds, RETRY_SECONDS)
+        return Again(next_seconds) if math.isfinite(next_seconds) else None
+
+    def _with_account(self, pod: core.Pod) -> core.Pod:
+        """Return the Pod as it is run: with what its programs need to ask the API."""
+        if not self.machine.runtime.mounts_volumes:
+            return pod  # nobody would find it
+        name = pod.spec.serviceAccountName or "default"
+        return accounts.with_account(
+            pod, self._pods.lookup.get(core.ServiceAccount, name, pod.namespace)
+        )
 
     async def _begin(self, key: Key, pod: core.Pod) -> PodLife:
         life = PodLife(pod, self._site(pod), lambda: self._pods.enqueue(key, "its life goes on"))
@@ -231,11 +248,13 @@ class Node:
             return  # it is gone, and another one has its name: the watch tells
         if self._lives.get(key) is life and not life.pod.metadata.finalizers:
             del self._lives[key]
+            self._tokens.forget(life.pod.uid)
             _remove(life.site.directory)
 
     def _see_off(self, key: Key, life: PodLife) -> None:
         """End what is left of a Pod whose object is gone. Its successor need not wait for that."""
         del self._lives[key]
+        self._tokens.forget(life.pod.uid)
 
         async def leave() -> None:
             life.stop(FORCED_GRACE_SECONDS)
@@ -256,6 +275,8 @@ class Node:
             take_address=lambda uid: self._addresses.allocate(uid, pod.status.podIP or ""),
             release_address=self._addresses.release,
             host_address=self.machine.block.first,
+            tokens=self._tokens.of,
+            token_fault=lambda uid: self._tokens.faults.get(uid, ""),
         )
 
     def _objects(self, namespace: str, names: References) -> Objects:

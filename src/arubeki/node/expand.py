@@ -41,6 +41,8 @@ class Surroundings:
     host_ips: tuple[str, ...] = ()
     allocatable: Mapping[str, str] = field(default_factory=dict)
     tokens: Mapping[str, str] = field(default_factory=dict)
+    token_fault: str = ""
+    """Why one of them is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,13 @@ def references(pod: core.Pod) -> References:
     """Return what the Pod's environment and volumes refer to, optional references included."""
     config_maps: set[str] = set()
     secrets: set[str] = set()
-    for container in (*(pod.spec.initContainers or ()), *(pod.spec.containers or ())):
+    spec = pod.spec
+    containers: list[core.Container | core.EphemeralContainer] = [
+        *(spec.initContainers or ()),
+        *(spec.containers or ()),
+        *(spec.ephemeralContainers or ()),
+    ]
+    for container in containers:
         for source in container.envFrom or ():
             if source.configMapRef:
                 config_maps.add(source.configMapRef.name or "")

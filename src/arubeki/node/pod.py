@@ -269,7 +269,8 @@ class PodLife:
         pod = self.pod
         # The caches share their objects, so that comparing these mostly ends at their identity.
         objects = self.site.objects(pod.namespace, self.references)
-        return pod.generation, pod.labels, pod.annotations, objects
+        tokens = self.site.tokens(pod.uid), self.site.token_fault(pod.uid)
+        return pod.generation, pod.labels, pod.annotations, objects, tokens
 
     async def _run_containers(self) -> None:
         """Run all of them to their ends for good."""
@@ -450,6 +451,8 @@ class PodLife:
             pod_ips=(self._address,) if self._address else (),
             host_ips=(self.site.host_address,),
             allocatable=self.site.allocatable,
+            tokens=self.site.tokens(self.pod.uid),
+            token_fault=self.site.token_fault(self.pod.uid),
         )
 
     def _command(self, spec: core.Container, run: int) -> Command:

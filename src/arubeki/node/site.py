@@ -29,6 +29,7 @@ Objects: TypeAlias = tuple[dict[str, core.ConfigMap], dict[str, core.Secret]]
 class Site:
     """What a node gives to its Pods: a place, and what it knows of the world.
 
+    `tokens` are those of a Pod's service account by audience, `token_fault` why one is missing.
     `objects` returns those of a namespace that are referred to, by name, as far as they exist.
     """
 
@@ -40,3 +41,5 @@ class Site:
     take_address: Callable[[str], str]
     release_address: Callable[[str], None]
     host_address: str
+    tokens: Callable[[str], Mapping[str, str]] = lambda _uid: {}
+    token_fault: Callable[[str], str] = lambda _uid: ""

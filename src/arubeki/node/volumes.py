@@ -235,7 +235,7 @@ def projected_files(
         elif one.serviceAccountToken:
             token = around.tokens.get(one.serviceAccountToken.audience or "")
             if token is None:
-                raise MountError("service account tokens are not served by this cluster yet")
+                raise MountError(around.token_fault or "the token has not been fetched yet")
             files[one.serviceAccountToken.path] = (token.encode(), mode)
         else:
             kind = "clusterTrustBundle" if one.clusterTrustBundle else "podCertificate"

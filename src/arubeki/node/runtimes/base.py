@@ -159,6 +159,10 @@ class Runtime(Protocol):
     def needs_command(self) -> bool:
         """Whether a container without a command cannot run: there are no images here."""
 
+    @property
+    def mounts_volumes(self) -> bool:
+        """Whether a container sees its volumes where its Pod says."""
+
     async def probe(self) -> str:
         """Return "" if this runtime works on this machine, else the reason why it cannot."""
 

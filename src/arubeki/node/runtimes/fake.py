@@ -76,6 +76,7 @@ class FakeRuntime:
 
     name = "fake"
     needs_command = False
+    mounts_volumes = False
 
     def __init__(self, start_seconds: float = 0.0) -> None:
         self._start_seconds = start_seconds

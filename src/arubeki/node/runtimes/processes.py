@@ -349,6 +349,7 @@ class ProcessRuntime:
 
     name = ""
     needs_command = True
+    mounts_volumes = False
 
     def __init__(self) -> None:
         self._keeper = Keeper()

@@ -29,6 +29,7 @@ class SandboxRuntime(ProcessRuntime):
     """Runs containers in Linux namespaces."""
 
     name = "sandbox"
+    mounts_volumes = True
 
     def __init__(self) -> None:
         super().__init__()
