@@ -168,6 +168,7 @@ class App:
         await self._definitions.stop()
         await self._sweeper.stop()
         self._core.hubs.close()
+        self._core.labels.close()
 
     async def __call__(self, request: Request) -> Answer:
         """Answer a request. Never raises."""

@@ -12,6 +12,7 @@ from arubeki.net.message import Handler, Request, User
 from arubeki.server.access import Access
 from arubeki.server.access.accounts import Accounts
 from arubeki.server.admission.strategy import Strategy
+from arubeki.server.labels import LabelIndexes
 from arubeki.server.resources import Registry, Resource
 from arubeki.server.watch.hub import Hubs
 from arubeki.storage.base import Storage
@@ -53,6 +54,10 @@ class Core:
     strategies: Mapping[tuple[str, str], Strategy] = field(default_factory=dict)
     ordinary: Strategy = field(default_factory=Strategy)
     custom: Strategy = field(default_factory=Strategy)
+    labels: LabelIndexes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.labels = LabelIndexes(self.storage)
 
     def strategy(self, resource: Resource) -> Strategy:
         """Return what is particular about a kind."""

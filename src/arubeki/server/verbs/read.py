@@ -11,7 +11,7 @@ import asyncio
 import base64
 import posixpath
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -185,6 +185,10 @@ async def _read(
         chosen, _ = await _select(call, found, selection, 0)
         return Page(chosen, storage.revision)
     whole = selection.is_all
+    if not (whole or revision or start) and (
+        page := await _read_few(call, selection, prefix, limit)
+    ):
+        return page
     try:
         part = await storage.range(
             prefix, start=start, limit=limit if whole else 0, revision=max(revision, 0)
@@ -199,8 +203,29 @@ async def _read(
             token = encode_token(part.revision, part.entries[-1].key[len(prefix) :])
         return Page(part.entries, part.revision, token, part.remaining if token else None)
     chosen, last = await _select(call, part.entries, selection, limit)
+    resource = call.resource
+    if len(part.entries) >= call.core.labels.indexed_from and resource.custom is None:
+        await call.core.labels.build(resource.key_prefix(""), selection.labels, resource.projection)
     token = encode_token(part.revision, last[len(prefix) :]) if last else ""
     return Page(chosen, part.revision, token)
+
+
+async def _read_few(call: Call, selection: Selection, prefix: str, limit: int) -> Page | None:
+    """Return the newest objects selected by their labels, if an index knows them.
+
+    None also where they fill a page: whether others follow is told by a look at all.
+    """
+    storage, indexes, everything = call.core.storage, call.core.labels, call.resource.key_prefix("")
+    if not indexes.has(everything):
+        return None
+    await storage.current()
+    found = indexes.candidates(everything, selection.labels)
+    if found is None:
+        return None
+    revision = storage.revision
+    within = [one for one in found if one.key.startswith(prefix)]
+    chosen, _ = await _select(call, within, selection, 0)
+    return None if limit and len(chosen) >= limit else Page(chosen, revision)
 
 
 async def _select(
@@ -210,16 +235,28 @@ async def _select(
 
     Whether what follows is selected too nobody looks: the next page may be empty, as in Kubernetes.
     """
-    projection = call.resource.projection
+    choose = _chooser(call, selection)
     chosen: list[Entry] = []
-    for index, entry in enumerate(entries):
-        if index and index % TURN_ENTRIES == 0:
+    for start in range(0, len(entries), TURN_ENTRIES):
+        if start:
             await asyncio.sleep(0)
-        if selection.matches(projection.of(entry)):
-            chosen.append(entry)
-            if len(chosen) == limit:
-                return chosen, entry.key if index + 1 < len(entries) else ""
+        chosen += choose(entries[start : start + TURN_ENTRIES])
+        if limit and len(chosen) >= limit:
+            last = chosen[limit - 1]
+            return chosen[:limit], last.key if last is not entries[-1] else ""
     return chosen, ""
+
+
+def _chooser(call: Call, selection: Selection) -> Callable[[Sequence[Entry]], list[Entry]]:
+    """Return what picks the entries selected.
+
+    A label selector over very many objects is little more than its loop, so that one is kept bare.
+    """
+    of, labels = call.resource.projection.of, selection.labels
+    if labels is not None and selection.fields is None:
+        test = labels.matches
+        return lambda entries: [one for one in entries if test((one.meta or of(one)).labels)]
+    return lambda entries: [one for one in entries if selection.matches(of(one))]
 
 
 class _Token(msgspec.Struct):
