@@ -20,7 +20,7 @@ from arubeki.server.resources import Registry, Resource, Subresource
 
 _AGGREGATED = "apidiscovery.k8s.io"
 _ROOT_PATHS = (
-    "/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version",
+    "/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version",
 )  # fmt: skip
 
 

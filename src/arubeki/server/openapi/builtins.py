@@ -55,7 +55,7 @@ _NO_DEFAULT = tuple(name for name, node in _SPECIAL.items() if "oneOf" in node)
 
 
 def closure(roots: Iterable[str]) -> list[str]:
-    """Return the full names of all definitions that `roots` lead to, themselves included, sorted."""
+    """Return the full names of all that `roots` lead to, themselves included, sorted."""
     found: set[str] = set()
     waiting = list(roots)
     while waiting:
@@ -147,7 +147,7 @@ def _field(name: str, key: str, text: str, word: str) -> Node:
         beside["x-kubernetes-patch-merge-key"] = said["merge"]
     if "strategy" in said:
         beside["x-kubernetes-patch-strategy"] = said["strategy"]
-    # Kubernetes describes every field but most of one kind, so that no other reference stands alone.
+    # Kubernetes describes every field but most of one kind: no other reference stands alone.
     if "$ref" not in node or (name == f"{_JSON}SchemaProps" and key != "default"):
         return node | beside
     return {"allOf": [node], **beside}

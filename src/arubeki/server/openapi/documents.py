@@ -91,7 +91,7 @@ def _info() -> Node:
 def _by_path(key: str, resources: Sequence[Resource]) -> dict[str, list[Route]]:
     found: dict[str, list[Route]] = {}
     if not resources or any(one.custom is None for one in resources):
-        discovered = routes.of_discovery(key)
+        discovered = routes.of_document(key)
         found[discovered.path] = [discovered]
     for resource in resources:
         for route in routes.of_resource(resource):

@@ -3,6 +3,7 @@
 The tables say which key of JSON is which field of a message. The kind of a field is a scalar, a
 message, or one with a word before it: `list`, or `named` for a map, which becomes a list of names
 with values. A message of one field is in the tables as that field alone, one that is a choice as a
+
 function that chooses. What begins with `x-` goes to the message's extensions, as YAML. A document is
 written in parts, one for each piece: protobuf merges a message that comes more than once.
 
@@ -125,6 +126,10 @@ def _or_reference(kind: str, name: str) -> Callable[[Any], Field]:
     return lambda value: (2, name) if "$ref" in value else (1, kind)
 
 
+def _or_bool(kind: str) -> Callable[[Any], Field]:
+    return lambda value: (2, "bool") if isinstance(value, bool) else (1, kind)
+
+
 _SECURITY: Mapping[str, Field] = {
     "type": (1, "text"), "name": (2, "text"), "in": (3, "text"), "description": (4, "text"),
 }  # fmt: skip
@@ -137,7 +142,8 @@ VERSION_3 = Tables(
             "components": (5, "Components"),
         },
         "Info": {"title": (1, "text"), "description": (2, "text"), "version": (6, "text")},
-        "Components": {"schemas": (1, "Schemas"), "securitySchemes": (7, "SecuritySchemes")},
+        "Components": {"schemas": (1, "SchemasOrReferences"),
+        "securitySchemes": (7, "SecuritySchemesOrReferences")},
         "SecurityScheme": {
             "type": (1, "text"), "description": (2, "text"), "name": (3, "text"),
             "in": (4, "text"),
@@ -145,22 +151,23 @@ VERSION_3 = Tables(
         "PathItem": {
             "get": (4, "Operation"), "put": (5, "Operation"), "post": (6, "Operation"),
             "delete": (7, "Operation"), "options": (8, "Operation"), "head": (9, "Operation"),
-            "patch": (10, "Operation"), "parameters": (13, "list ?Parameter"),
+            "patch": (10, "Operation"), "parameters": (13, "list ParameterOrReference"),
         },
         "Operation": {
             "tags": (1, "list text"), "description": (3, "text"), "operationId": (5, "text"),
-            "parameters": (6, "list ?Parameter"), "requestBody": (7, "?RequestBody"),
+            "parameters": (6, "list ParameterOrReference"),
+            "requestBody": (7, "RequestBodyOrReference"),
             "responses": (8, "Responses"),
         },
         "Parameter": {
             "name": (1, "text"), "in": (2, "text"), "description": (3, "text"),
-            "required": (4, "bool"), "schema": (10, "?Schema"),
+            "required": (4, "bool"), "schema": (10, "SchemaOrReference"),
         },
         "RequestBody": {
             "description": (1, "text"), "content": (2, "MediaTypes"), "required": (3, "bool"),
         },
         "Response": {"description": (1, "text"), "content": (3, "MediaTypes")},
-        "MediaType": {"schema": (1, "?Schema")},
+        "MediaType": {"schema": (1, "SchemaOrReference")},
         "Reference": {"$ref": (1, "text")},
         "ExternalDocs": _DOCS,
         "Schema": {
@@ -171,30 +178,33 @@ VERSION_3 = Tables(
             "pattern": (17, "text"), "maxItems": (18, "int"), "minItems": (19, "int"),
             "uniqueItems": (20, "bool"), "maxProperties": (21, "int"),
             "minProperties": (22, "int"), "required": (23, "list text"), "enum": (24, "list any"),
-            "type": (25, "text"), "allOf": (26, "list ?Schema"), "oneOf": (27, "list ?Schema"),
-            "anyOf": (28, "list ?Schema"), "not": (29, "Schema"), "items": (30, "Items"),
-            "properties": (31, "Properties"), "additionalProperties": (32, "Additional"),
-            "default": (33, "Default"), "description": (34, "text"), "format": (35, "text"),
+            "type": (25, "text"), "allOf": (26, "list SchemaOrReference"),
+            "oneOf": (27, "list SchemaOrReference"),
+            "anyOf": (28, "list SchemaOrReference"), "not": (29, "Schema"),
+            "items": (30, "ItemsItem"),
+            "properties": (31, "Properties"),
+            "additionalProperties": (32, "AdditionalPropertiesItem"),
+            "default": (33, "DefaultType"), "description": (34, "text"), "format": (35, "text"),
         },
     },
     {"Operation": 13, "Schema": 36},
     {
         "Paths": (1, "named PathItem"),
-        "Schemas": (1, "named ?Schema"),
-        "SecuritySchemes": (1, "named ?SecurityScheme"),
-        "Responses": (2, "named ?Response"),
+        "SchemasOrReferences": (1, "named SchemaOrReference"),
+        "SecuritySchemesOrReferences": (1, "named SecuritySchemeOrReference"),
+        "Responses": (2, "named ResponseOrReference"),
         "MediaTypes": (1, "named MediaType"),
-        "Properties": (1, "named ?Schema"),
-        "Items": (1, "?Schema"),
+        "Properties": (1, "named SchemaOrReference"),
+        "ItemsItem": (1, "SchemaOrReference"),
     },
     {
-        "?Parameter": _or_reference("Parameter", "Reference"),
-        "?RequestBody": _or_reference("RequestBody", "Reference"),
-        "?Response": _or_reference("Response", "Reference"),
-        "?Schema": _or_reference("Schema", "Reference"),
-        "?SecurityScheme": _or_reference("SecurityScheme", "Reference"),
-        "Additional": lambda value: (2, "bool") if isinstance(value, bool) else (1, "?Schema"),
-        "Default": _default,
+        "ParameterOrReference": _or_reference("Parameter", "Reference"),
+        "RequestBodyOrReference": _or_reference("RequestBody", "Reference"),
+        "ResponseOrReference": _or_reference("Response", "Reference"),
+        "SchemaOrReference": _or_reference("Schema", "Reference"),
+        "SecuritySchemeOrReference": _or_reference("SecurityScheme", "Reference"),
+        "AdditionalPropertiesItem": _or_bool("SchemaOrReference"),
+        "DefaultType": _default,
     },
 )  # fmt: skip
 """The messages of OpenAPI v3, so far as our documents need them."""
@@ -215,22 +225,22 @@ VERSION_2 = Tables(
         "PathItem": {
             "get": (2, "Operation"), "put": (3, "Operation"), "post": (4, "Operation"),
             "delete": (5, "Operation"), "options": (6, "Operation"), "head": (7, "Operation"),
-            "patch": (8, "Operation"), "parameters": (9, "list ?Parameter"),
+            "patch": (8, "Operation"), "parameters": (9, "list ParametersItem"),
         },
         "Operation": {
             "tags": (1, "list text"), "description": (3, "text"), "operationId": (5, "text"),
             "produces": (6, "list text"), "consumes": (7, "list text"),
-            "parameters": (8, "list ?Parameter"), "responses": (9, "Responses"),
+            "parameters": (8, "list ParametersItem"), "responses": (9, "Responses"),
             "schemes": (10, "list text"),
         },
         "BodyParameter": {
             "description": (1, "text"), "name": (2, "text"), "in": (3, "text"),
             "required": (4, "bool"), "schema": (5, "Schema"),
         },
-        "QueryParameter": {**_PRIMITIVE, "type": (6, "text"), "uniqueItems": (20, "bool")},
-        "PathParameter": {**_PRIMITIVE, "type": (5, "text"), "uniqueItems": (19, "bool")},
+        "QueryParameterSubSchema": {**_PRIMITIVE, "type": (6, "text"), "uniqueItems": (20, "bool")},
+        "PathParameterSubSchema": {**_PRIMITIVE, "type": (5, "text"), "uniqueItems": (19, "bool")},
         "Response": {"description": (1, "text"), "schema": (2, "SchemaItem")},
-        "Reference": {"$ref": (1, "text")},
+        "JsonReference": {"$ref": (1, "text")},
         "ApiKeySecurity": _SECURITY,
         "ExternalDocs": _DOCS,
         "Schema": {
@@ -241,8 +251,8 @@ VERSION_2 = Tables(
             "pattern": (13, "text"), "maxItems": (14, "int"), "minItems": (15, "int"),
             "uniqueItems": (16, "bool"), "maxProperties": (17, "int"),
             "minProperties": (18, "int"), "required": (19, "list text"), "enum": (20, "list any"),
-            "additionalProperties": (21, "Additional"), "type": (22, "Type"),
-            "items": (23, "Items"), "properties": (25, "Properties"),
+            "additionalProperties": (21, "AdditionalPropertiesItem"), "type": (22, "TypeItem"),
+            "items": (23, "ItemsItem"), "properties": (25, "Properties"),
             "externalDocs": (29, "ExternalDocs"), "example": (30, "any"),
         },
     },
@@ -251,26 +261,28 @@ VERSION_2 = Tables(
         "Paths": (2, "named PathItem"),
         "Definitions": (1, "named Schema"),
         "ParameterDefinitions": (1, "named Parameter"),
-        "SecurityDefinitions": (1, "named SecurityDefinition"),
-        "SecurityDefinition": (2, "ApiKeySecurity"),
-        "SecurityRequirement": (1, "named Texts"),
-        "Texts": (1, "list text"),
+        "SecurityDefinitions": (1, "named SecurityDefinitionsItem"),
+        "SecurityDefinitionsItem": (2, "ApiKeySecurity"),
+        "SecurityRequirement": (1, "named StringArray"),
+        "StringArray": (1, "list text"),
         "Responses": (1, "named ResponseValue"),
         "ResponseValue": (1, "Response"),
         "SchemaItem": (1, "Schema"),
-        "Type": (1, "text"),
-        "Items": (1, "Schema"),
+        "TypeItem": (1, "text"),
+        "ItemsItem": (1, "Schema"),
         "Properties": (1, "named Schema"),
     },
     {
-        "?Parameter": _or_reference("Parameter", "Reference"),
+        "ParametersItem": _or_reference("Parameter", "JsonReference"),
         "Parameter": lambda value: (
             (1, "BodyParameter") if value["in"] == "body" else (2, "NonBodyParameter")
         ),
         "NonBodyParameter": lambda value: (
-            (4, "PathParameter") if value["in"] == "path" else (3, "QueryParameter")
+            (4, "PathParameterSubSchema")
+            if value["in"] == "path"
+            else (3, "QueryParameterSubSchema")
         ),
-        "Additional": lambda value: (2, "bool") if isinstance(value, bool) else (1, "Schema"),
+        "AdditionalPropertiesItem": _or_bool("Schema"),
     },
 )  # fmt: skip
 """The messages of OpenAPI v2, so far as our document needs them."""

@@ -64,6 +64,20 @@ _RETURNED = {
     "volumeattachments.storage.k8s.io", "volumeattributesclasses.storage.k8s.io",
 }  # fmt: skip
 
+_OTHERS: Mapping[str, tuple[str, str, tuple[str, ...], str]] = {
+    ".well-known/openid-configuration": (
+        "ServiceAccountIssuerOpenIDConfiguration", "WellKnown", ("application/json",), TEXT,
+    ),
+    "openid/v1/jwks": (
+        "ServiceAccountIssuerOpenIDKeyset", "openid", ("application/jwk-set+json",), TEXT,
+    ),
+    "version": (
+        "CodeVersion", "version", ("application/json",), "io.k8s.apimachinery.pkg.version.Info",
+    ),
+}  # fmt: skip
+OTHERS = tuple(_OTHERS)
+"""Documents of what is neither a resource nor discovery."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
@@ -101,36 +115,34 @@ def list_name(resource: Resource) -> str:
     return f"{prefix}.{resource.list_kind}"
 
 
-def of_discovery(path: str) -> Route:
-    """Return the operation of a path of discovery, such as `apis/apps/v1`, `apis`, `version`."""
-    operation, answer = _discovery(path)
-    media = MEDIA[:1] if path == "version" else MEDIA
+def of_document(path: str) -> Route:
+    """Return the operation of a path that is no resource, such as `apis/apps/v1` or `version`."""
+    operation, tag, media, answer = _OTHERS.get(path) or _discovery(path)
     return Route(
         path=f"/{path}/",
         method="get",
         operation=f"get{operation}",
-        tag=_tag(path),
+        tag=tag,
         description="Tell what is served.",
-        consumes=media,
+        consumes=() if answer == TEXT else media,
         produces=media,
         answers={200: answer},
     )
 
 
-def _discovery(path: str) -> tuple[str, str]:
-    """Return (name, definition of the answer) of a path of discovery."""
+def _discovery(path: str) -> tuple[str, str, tuple[str, ...], str]:
+    """Return (operation, tag, media types, definition of the answer) of a path of discovery."""
     root, *below = path.split("/")
-    if root == "version":
-        return "CodeVersion", "io.k8s.apimachinery.pkg.version.Info"
     if root == "api":
         below.insert(0, "core")
+    operation, answer = "APIVersions", "APIGroupList"
     if len(below) == 2:
-        return f"{_joined(*below)}APIResources", f"{META}APIResourceList"
-    if root == "api":
-        return "CoreAPIVersions", f"{META}APIVersions"
-    if below:
-        return f"{_joined(below[0])}APIGroup", f"{META}APIGroup"
-    return "APIVersions", f"{META}APIGroupList"
+        operation, answer = f"{_joined(*below)}APIResources", "APIResourceList"
+    elif root == "api":
+        operation, answer = "CoreAPIVersions", "APIVersions"
+    elif below:
+        operation, answer = f"{_joined(below[0])}APIGroup", "APIGroup"
+    return operation, _tag(path), MEDIA, META + answer
 
 
 def of_resource(resource: Resource) -> Iterator[Route]:

@@ -28,6 +28,7 @@ from arubeki.net.message import Request, Response
 from arubeki.server import negotiation
 from arubeki.server.openapi import gnostic
 from arubeki.server.openapi.documents import Piece, key_of, version2_pieces, version3_pieces
+from arubeki.server.openapi.routes import OTHERS
 from arubeki.server.probes import version
 from arubeki.server.resources import Registry, Resource
 
@@ -117,7 +118,7 @@ class OpenApi:
         if self._seen == self._registry.changes:
             return
         self._seen = self._registry.changes
-        groups: dict[str, list[Resource]] = {"api": [], "apis": [], "version": []}
+        groups: dict[str, list[Resource]] = {key: [] for key in ("api", "apis", *OTHERS)}
         for resource in self._registry.all():
             key = key_of(resource)
             groups.setdefault(key, []).append(resource)
@@ -234,7 +235,7 @@ def _mark(resource: Resource) -> bytes:
 def _salt() -> bytes:
     """Return a hash of what all documents are made by and of: this package, the facts, the version.
 
-    A client may keep a document for as long as its hash is told, so that a new release must change it.
+    A client may keep a document for as long as its hash is told, so a new release must change it.
     """
     package = __name__.rpartition(".")[0]
     sources = sorted(

@@ -91,9 +91,10 @@ def _operation(route: Route, common: Set[str], shared: Parameters) -> Node:
     told = [shared.refer(name) for name in sorted(route.query) if name not in common]
     if route.body:
         told.insert(0, shared.refer_to_body(route.body, required=route.body_required))
-    node: Node = {
-        "description": route.description,
-        "consumes": list(route.consumes),
+    node: Node = {"description": route.description}
+    if route.consumes:
+        node["consumes"] = list(route.consumes)
+    node |= {
         "produces": list(route.produces),
         "schemes": ["https"],
         "tags": [route.tag],

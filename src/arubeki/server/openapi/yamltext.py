@@ -16,6 +16,9 @@ _PLAIN = re.compile(
     r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[A-Za-z][A-Za-z0-9_./-]*", re.IGNORECASE
 )
 
+# What JSON leaves as it is and YAML must not have within quotes, or takes for the end of a line.
+_ODD = re.compile("[^ -~\u00a0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd]")
+
 
 def write(value: Any) -> str:
     """Return a JSON value as YAML, with a line's end."""
@@ -48,4 +51,9 @@ def _numbered(lines: list[str]) -> list[tuple[bool, str]]:
 def _scalar(value: Any) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value):
         return value
-    return msgspec.json.encode(value).decode()
+    return _ODD.sub(_escaped, msgspec.json.encode(value).decode())
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\U{code:08x}" if code > 0xFFFF else f"\\u{code:04x}"
