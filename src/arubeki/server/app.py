@@ -27,11 +27,12 @@ from arubeki.server.admission.classes import Classes
 from arubeki.server.admission.pods import PodStrategy
 from arubeki.server.admission.services import ServiceStrategy
 from arubeki.server.builtin import built_in
-from arubeki.server.core import Call, Core, Nodes, Settings
+from arubeki.server.compression import compress
+from arubeki.server.core import Call, Core, Nodes, Settings, parse_query
 from arubeki.server.custom.registration import Definitions
 from arubeki.server.custom.strategy import CustomStrategy, DefinitionStrategy
 from arubeki.server.discovery import Discovery
-from arubeki.server.negotiation import failure, warning_header
+from arubeki.server.negotiation import failure, is_pretty, warning_header
 from arubeki.server.openapi import OpenApi
 from arubeki.server.resources import Registry
 from arubeki.server.subresources import approval, eviction, pods, reviews, scale, tokens
@@ -178,7 +179,7 @@ class App:
         try:
             answer = await self._answer(request)
         except ApiError as error:
-            answer = failure(error)
+            answer = _refusal(request, error)
         except StorageFull as error:
             answer = failure(InternalError(str(error)))
         except StorageError as error:
@@ -215,7 +216,9 @@ class App:
         try:
             answer = await self._dispatch(call)
         except ApiError as error:
-            answer = failure(error)  # with the warnings that came before
+            answer = _refusal(request, error)  # with the warnings that came before
+        if isinstance(answer, Response) and "accept-encoding" in request.headers:
+            await compress(request, answer)
         if call.resource.deprecation:
             call.warnings.append(call.resource.deprecation)
         custom = call.resource.custom
@@ -257,6 +260,12 @@ class App:
         if verb is None:
             raise failures.method_not_allowed()
         return await verb(call)
+
+
+def _refusal(request: Request, error: ApiError) -> Response:
+    """Return an error in the form that the client reads."""
+    pretty = is_pretty(parse_query(request.query), request.headers.get("user-agent", ""))
+    return failure(error, request.headers.get("accept", ""), pretty=pretty)
 
 
 def _no_node(_: str) -> None:

@@ -21,7 +21,7 @@ def details_of(resource: Resource, name: str = "", uid: str = "") -> dict[str, A
 def not_found(resource: Resource, name: str) -> errors.NotFound:
     """The object is not there."""
     return errors.NotFound(
-        f'{resource.qualified} "{name}" not found', details=details_of(resource, name)
+        f"{resource.qualified} {fields.shown(name)} not found", details=details_of(resource, name)
     )
 
 

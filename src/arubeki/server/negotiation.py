@@ -49,10 +49,12 @@ def negotiate(accept: str, *, forms: bool = True) -> Form:
     """
     if not accept:
         return _PLAIN
+    is_known = False
     for media_type, parameters in clauses(accept):
         chosen = _media_type(media_type)
         if not chosen:
             continue
+        is_known = True
         shown_as = parameters.get("as", "")
         if not shown_as:
             return Form(OBJECT, chosen)
@@ -63,7 +65,12 @@ def negotiate(accept: str, *, forms: bool = True) -> Form:
             return Form(TABLE, chosen, version, shown_as)
         if shown_as in ("PartialObjectMetadata", "PartialObjectMetadataList"):
             return Form(METADATA, chosen, version, shown_as)
-    raise NotAcceptable(f"only the following media types are accepted: {JSON}, {YAML}")
+    if is_known:
+        raise NotAcceptable(f"only the following media types are accepted: {JSON}, {YAML}")
+    # Kubernetes refuses it earlier, in the words of its router.
+    error = NotAcceptable(f"406: Not Acceptable\n\nAvailable representations: {JSON}, {YAML}")
+    error.bare_details = True
+    raise error
 
 
 def clauses(accept: str) -> list[tuple[str, Mapping[str, str]]]:
@@ -138,9 +145,14 @@ def answer_as(media_type: str, body: bytes, status: int, *, pretty: bool) -> Res
     return response
 
 
-def failure(error: ApiError) -> Response:
-    """Return an error as its Status."""
-    response = answer_json(msgspec.json.encode(error.to_status()), error.code)
+def failure(error: ApiError, accept: str = "", *, pretty: bool = False) -> Response:
+    """Return an error as its Status, in YAML where nothing else is asked for."""
+    media_type = JSON
+    if "yaml" in accept:
+        chosen = [_media_type(one) for one, _ in clauses(accept)]
+        media_type = next((one for one in chosen if one), JSON)
+    body = msgspec.json.encode(error.to_status())
+    response = answer_as(media_type, body, error.code, pretty=pretty)
     if error.retry_after_seconds:
         response.headers = {**response.headers, "Retry-After": str(error.retry_after_seconds)}
     return response

@@ -4,7 +4,8 @@ On the ring: [HTTP > **server** > storage].
 Source: apiserver pkg/endpoints/request/requestinfo.go.
 """
 
-from arubeki.errors import NotServed
+from arubeki.api import fields
+from arubeki.errors import BadRequest, NotServed
 from arubeki.net.message import Request, User
 from arubeki.server import failures
 from arubeki.server.access import Attributes
@@ -62,6 +63,9 @@ def _call(
     parameters = parse_query(request.query)
     call = Call(core, request, user, resource, "", namespace, name, subresource, parameters)
     call.verb = _verb(call, request.method, rest)
+    if name in (".", "..") or "%" in name:
+        why = "may not contain '%'" if "%" in name else f"may not be '{name}'"
+        raise BadRequest(f"Name parameter invalid: {fields.shown(name)}: {why}")
     return call
 
 

@@ -117,7 +117,7 @@ def elapsed(*path: str | int, default: str = "<unknown>") -> Cell:
 
 def name(obj: Object) -> str:
     """Return an object's name."""
-    found: str = obj["metadata"]["name"]
+    found: str = obj["metadata"].get("name", "")
     return found
 
 

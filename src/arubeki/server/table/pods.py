@@ -40,7 +40,7 @@ def row(pod: Object, now: float) -> list[Any]:
     total = len(spec.get("containers") or ()) + len(sidecars)
     judged = _judged(spec, status, sidecars)
     return [
-        pod["metadata"]["name"],
+        pod["metadata"].get("name", ""),
         f"{judged.ready}/{total}",
         _going(pod, status) or judged.reason,
         judged.restarts.shown(now),

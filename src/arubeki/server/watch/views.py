@@ -59,19 +59,9 @@ class View:
             "metadata": metadata,
         }
         if self.shape == TABLE:
-            row: dict[str, object] = {
-                "cells": [],
-                "object": {
-                    "kind": "PartialObjectMetadata",
-                    "apiVersion": f"meta.k8s.io/{self.version}",
-                    "metadata": metadata,
-                },
-            }
-            bookmark |= {
-                "kind": "Table",
-                "apiVersion": f"meta.k8s.io/{self.version}",
-                "rows": [row],
-            }
+            # An object with nothing but metadata, shown as any other.
+            table = self._row(wire.encode_json(bookmark), headers=False)
+            return b'{"type":"BOOKMARK","object":%b}\n' % table
         return wire.encode_json({"type": "BOOKMARK", "object": bookmark}) + b"\n"
 
     def _object(self, value: bytes, *, headers: bool) -> bytes:
