@@ -150,6 +150,18 @@ def shown(value: Any) -> str:
     return text
 
 
+def go_text(value: Any) -> str:
+    """Return a parsed JSON value as Go's %v prints it: `map[a:1 b:[x y]]`."""
+    if isinstance(value, dict):
+        members = [f"{name}:{go_text(value[name])}" for name in sorted(value)]
+        return f"map[{' '.join(members)}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(go_text, value))}]"
+    if value is None:
+        return "<nil>"
+    return value if isinstance(value, str) else shown(value)
+
+
 def _shown_float(value: float) -> str:
     """Return a float64 as Go's %v prints it: 1.5, 3, 1e+06."""
     text = repr(value)

@@ -7,7 +7,7 @@ says), a wrong type is a 400. Custom resources are held against their structural
 On the ring: [HTTP > **server** > storage].
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from arubeki.api import defaults, facts, structure
 from arubeki.api.fields import FieldError
 from arubeki.api.schema import Schema
 from arubeki.server import failures
+from arubeki.server.decoding import ONCE, Repeated
 from arubeki.server.resources import Resource
 from arubeki.server.wire import encode_json
 
@@ -26,20 +27,18 @@ def conform(
     obj: dict[str, Any],
     validation: str,
     warnings: list[str],
-    duplicates: Sequence[str] = (),
+    repeated: Repeated = ONCE,
 ) -> None:
     """Bring an object, in place, into its kind's shape: typed, pruned, defaulted.
 
-    `validation` is Ignore, Warn or Strict, `duplicates` what is said of fields that were given
-    twice. Raises: Undecodable.
+    `validation` is Ignore, Warn or Strict. Raises: Undecodable.
     """
     if resource.custom is None:
-        positions = _positions(obj) if duplicates else {}
-        strict = _merged(duplicates, _built_in(resource, obj), positions)
+        strict = _merged(repeated, _built_in(resource, obj))
     else:
-        strict = [*duplicates, *_custom(resource, obj)]
+        strict = [*repeated.told, *_custom(resource, obj)]
     if strict and validation == "Strict":
-        raise cannot_handle(resource, f"strict decoding error: {', '.join(strict)}")
+        raise cannot_handle(resource, f"strict decoding error: {repeated.head}{', '.join(strict)}")
     if strict and validation != "Ignore":
         warnings += strict
     if resource.custom is None:
@@ -64,29 +63,27 @@ def cannot_handle(resource: Resource, why: str) -> failures.Undecodable:
     return failures.cannot_handle(resource.kind, resource.version, resource.kind, why)
 
 
-def _merged(
-    duplicates: Sequence[str], unknown: Sequence[str], positions: Mapping[str, int]
-) -> list[str]:
+def _merged(repeated: Repeated, unknown: Sequence[str]) -> list[str]:
     """Return what is said of a built-in object's fields, in the order of the fields.
 
     A field that nobody knows is not told to be there twice as well.
     """
-    known = [one for one in duplicates if one.replace("duplicate", "unknown", 1) not in unknown]
-    return sorted([*known, *unknown], key=lambda one: positions.get(one.partition('"')[2][:-1], -1))
+    if not repeated.told and (repeated.places is not None or len(unknown) < 2):
+        return list(unknown)
+    places = repeated.places
+    if places is None:
+        return [*repeated.told, *sorted(unknown, key=_steps)]
+    known = [one for one in repeated.told if one.replace("duplicate", "unknown", 1) not in unknown]
+    return sorted([*known, *unknown], key=lambda one: places.get(one.partition('"')[2][:-1], -1))
 
 
-def _positions(value: Any, path: str = "", found: dict[str, int] | None = None) -> dict[str, int]:
-    """Return the paths of all fields of an object, numbered in their order."""
-    found = {} if found is None else found
-    if isinstance(value, dict):
-        for name, one in value.items():
-            below = f"{path}.{name}" if path else name
-            found[below] = len(found)
-            _positions(one, below, found)
-    elif isinstance(value, list):
-        for index, one in enumerate(value):
-            _positions(one, f"{path}[{index}]", found)
-    return found
+def _steps(told: str) -> list[tuple[str, int]]:
+    """Return the path that something is said of as what sorts a parent's members by name."""
+    path = told.partition('"')[2][:-1].replace("[", ".[")
+    return [
+        ("", int(one[1:-1])) if one[:1] == "[" and one[1:-1].isdigit() else (one, 0)
+        for one in path.split(".")
+    ]
 
 
 def drop_nulls(value: Any) -> None:

@@ -8,7 +8,10 @@ Source: apiserver pkg/endpoints/handlers/{create,update,rest}.go.
 """
 
 import json
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -39,7 +42,23 @@ def media_type_of(call: Call) -> str:
     return given or JSON
 
 
-def decode_body(call: Call) -> tuple[dict[str, Any], list[str]]:
+class Repeated(NamedTuple):
+    """What is said of fields that a body has twice.
+
+    `places` are the places of all its fields, the last of one that is there twice: what is said of
+    fields comes in their order. Without places they are said first, and the rest comes in the order
+    of the alphabet, as behind Kubernetes' detour over a sorted form. `head` comes before them all.
+    """
+
+    told: Sequence[str] = ()
+    places: Mapping[str, int] | None = None
+    head: str = ""
+
+
+ONCE = Repeated(places={})
+
+
+def decode_body(call: Call) -> tuple[dict[str, Any], Repeated]:
     """Return the request's object and what is said of fields that were given twice.
 
     Raises: UnsupportedMediaType, BadRequest, RequestEntityTooLarge.
@@ -52,25 +71,51 @@ def decode_body(call: Call) -> tuple[dict[str, Any], list[str]]:
         raise unsupported(accepted)
     body = call.request.body
     check_size(body)
-    duplicates: list[str] = []
+    repeated = ONCE
     kind = call.resource.kind
     if media_type == PROTOBUF:
         value: Any = _load_protobuf(body, call)
     elif media_type == YAML:
         value = load_yaml(body, kind)
-        if call.parameter("fieldValidation") != "Ignore":
-            duplicates = repeated_keys(body)
+        repeated = Repeated()
+        if call.parameter("fieldValidation") != "Ignore" and (twice := repeated_keys(body)):
+            repeated = Repeated(twice, head="yaml: unmarshal errors:\n  ")
     else:
         value = load_json(body, kind)
         if call.parameter("fieldValidation") != "Ignore":
-            duplicates = [f'duplicate field "{one}"' for one in duplicate_fields(body, value)]
+            repeated = _repeated(body, value)
     if value is None and (call.resource.custom is None or call.subresource):
         value = {}  # as Go decodes it
     if not isinstance(value, dict):
         if value is None:
             raise unrecognized(kind, "Object 'Kind' is missing in 'null'", body)
         raise not_an_object(kind, value, body)
-    return value, duplicates
+    return value, repeated
+
+
+def _repeated(body: bytes, value: Any) -> Repeated:
+    fields = duplicate_fields(body, value)
+    if not fields:
+        return ONCE
+    tree = json.loads(body, object_pairs_hook=_Pairs)
+    places: dict[str, int] = {}
+    _place(tree, "", places, count())
+    return Repeated([f'duplicate field "{one}"' for one in fields], places)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """The members of a JSON object, all of them, in their order."""
+
+
+def _place(node: Any, path: str, places: dict[str, int], counter: Iterator[int]) -> None:
+    if isinstance(node, _Pairs):
+        for name, one in node:
+            below = f"{path}.{name}" if path else name
+            places[below] = next(counter)
+            _place(one, below, places, counter)
+    elif isinstance(node, list):
+        for index, one in enumerate(node):
+            _place(one, f"{path}[{index}]", places, counter)
 
 
 def not_an_object(kind: str, value: Any, body: bytes) -> Undecodable:
@@ -178,8 +223,8 @@ def duplicate_fields(body: bytes, value: Any) -> list[str]:
     def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         built = dict(pairs)
         if len(built) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice[id(built)] = sorted({name for name in names if names.count(name) > 1})
+            times = Counter(name for name, _ in pairs)
+            twice[id(built)] = sorted(name for name, number in times.items() if number > 1)
             kept.append(built)  # alive, so that its id stays its own
         return built
 

@@ -32,7 +32,7 @@ def built_in(
         ("", "Service"): services,
         ("", "ServiceAccount"): kinds.ServiceAccountStrategy(),
         ("", "PodTemplate"): workloads.PodTemplateStrategy(),
-        ("", "ReplicationController"): WithGeneration(),
+        ("", "ReplicationController"): workloads.ReplicationControllerStrategy(),
         ("apps", "DaemonSet"): workloads.DaemonSetStrategy(),
         ("apps", "Deployment"): workloads.DeploymentStrategy(),
         ("apps", "ReplicaSet"): WithGeneration(),

@@ -39,6 +39,10 @@ class Strategy:
     """Whether a deletion gives somebody (a node) time to end what the object stands for."""
     says_grace = True
     """Whether an object that is being deleted says how long that may take, be it not at all."""
+    orphans = False
+    """Whether a deletion that says nothing else leaves the dependents behind."""
+    deletion_warning = ""
+    """What who deletes without a policy is told."""
     returns_deleted = False
     """Whether DELETE answers the object that is gone, instead of a Status."""
 

@@ -70,8 +70,24 @@ class DaemonSetStrategy(WithGeneration):
             annotations[TEMPLATE_GENERATION] = str(_whole(before) + changed)
 
 
+class ReplicationControllerStrategy(WithGeneration):
+    """ReplicationControllers: their Pods stay, unless a deletion says otherwise."""
+
+    orphans = True
+
+
 class JobStrategy(WithGeneration):
-    """Jobs: the server makes the selector, from the uid, unless the Job says that it has its own."""
+    """Jobs: the server makes the selector, from the uid, unless the Job says that it has its own.
+
+    The Pods stay, unless a deletion says otherwise.
+    """
+
+    orphans = True
+    deletion_warning = (
+        "child pods are preserved by default when jobs are deleted; set "
+        "propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress "
+        "this warning"
+    )
 
     async def admit(
         self, resource: Resource, new: Object, old: Object | None, subresource: str

@@ -101,6 +101,7 @@ class DefinitionStrategy(Strategy):
 
     unconditional_update = False
     has_generation = True
+    says_grace = False
 
     def __init__(self, taken: Taken) -> None:
         self._taken = taken

@@ -33,7 +33,7 @@ FOREGROUND = "foregroundDeletion"
 async def delete(call: Call) -> Response:
     """Delete the object, or begin to."""
     form = negotiate(call.header("accept"))
-    options = delete_options(call)
+    options = _options(call)
     gone, value = await delete_object(call, options)
     strategy = call.core.strategy(call.resource)
     status = 202 if not gone and options.orphan_dependents is False else 200
@@ -49,6 +49,15 @@ async def delete(call: Call) -> Response:
         "details": details,
     }
     return finish(call, form, wire.encode_json(success), status)
+
+
+def _options(call: Call) -> DeleteOptions:
+    """Return how to delete, with a warning where something else may be meant."""
+    options = delete_options(call)
+    warning = call.core.strategy(call.resource).deletion_warning
+    if warning and not options.policy and options.orphan_dependents is None:
+        call.warnings.append(warning)
+    return options
 
 
 async def delete_object(call: Call, options: DeleteOptions) -> tuple[bool, bytes]:
@@ -135,12 +144,12 @@ def begin_deletion(strategy: Strategy, obj: Object, options: DeleteOptions) -> b
         strategy.begin_deletion(obj)
     grace = strategy.grace_seconds(obj, options.grace_seconds)
     graceful = strategy.is_graceful and begins
-    _set_finalizers(metadata, options)
+    _set_finalizers(metadata, options, orphans=strategy.orphans)
     waits = bool(metadata.get("finalizers")) or strategy.holds_back(obj)
     if not graceful and not waits:
         return False
     if begins:
-        if "generation" in metadata:
+        if "generation" in metadata and strategy.says_grace:
             metadata["generation"] += 1
         seconds = grace if graceful else 0
         metadata["deletionTimestamp"] = clock.timestamp(clock.now() + seconds)
@@ -164,7 +173,7 @@ def _shorten(metadata: Object, asked: int | None) -> None:
     metadata["deletionGracePeriodSeconds"] = asked
 
 
-def _set_finalizers(metadata: Object, options: DeleteOptions) -> None:
+def _set_finalizers(metadata: Object, options: DeleteOptions, *, orphans: bool) -> None:
     """Put in, or take out, the finalizers that the garbage collector acts on."""
     present = metadata.get("finalizers") or []
     policy = options.policy
@@ -173,7 +182,7 @@ def _set_finalizers(metadata: Object, options: DeleteOptions) -> None:
     if policy:
         orphan, foreground = policy == "Orphan", policy == "Foreground"
     else:
-        orphan = ORPHAN in present
+        orphan = ORPHAN in present or (orphans and FOREGROUND not in present)
         foreground = FOREGROUND in present and not orphan
     wanted = [one for one in present if one not in (ORPHAN, FOREGROUND)]
     wanted += [ORPHAN] * orphan + [FOREGROUND] * foreground
@@ -218,7 +227,7 @@ async def delete_collection(call: Call) -> Response:
     """
     form = negotiate(call.header("accept"))
     check_number(form, call.resource.list_kind, many=True)
-    options = delete_options(call)
+    options = _options(call)
     check_list_options(call, watch=False)
     page = await read_page(call, selection_of(call))
     answer = await list_answer(call, form, page)

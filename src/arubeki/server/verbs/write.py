@@ -14,7 +14,7 @@ from typing import Any
 from arubeki import clock
 from arubeki.api import apply, fields, rules
 from arubeki.api.fields import FieldError
-from arubeki.errors import ApiError, Conflict, MethodNotAllowed, RevisionMismatch, ServerTimeout
+from arubeki.errors import ApiError, Conflict, RevisionMismatch, ServerTimeout
 from arubeki.server import conform, failures, wire
 from arubeki.server.admission import metadata as meta
 from arubeki.server.core import Call
@@ -207,14 +207,12 @@ async def remove(call: Call, entry: Entry, obj: Object) -> Entry | None:
 
 
 async def _ensure_place(call: Call, name: str) -> None:
-    """Refuse a new object where none may come. Raises: NotFound, Forbidden, MethodNotAllowed."""
+    """Refuse a new object where none may come. Raises: NotFound, Forbidden."""
     resource = call.resource
     custom = resource.custom
     if custom is not None and custom.terminating:
-        raise MethodNotAllowed(
-            "create not allowed while custom resource definition is terminating",
-            details=failures.details_of(resource, name),
-        )
+        why = "create not allowed while custom resource definition is terminating"
+        raise failures.forbidden(resource, name, why)
     if not resource.namespaced:
         return
     await ensure_namespace(call, name)

@@ -42,9 +42,9 @@ async def create(call: Call) -> Response:
 
 
 def _body(call: Call, options: WriteOptions, *, expect_name: bool) -> Object:
-    obj, duplicates = decoding.decode_body(call)
+    obj, repeated = decoding.decode_body(call)
     address(call, obj, expect_name=expect_name)
-    conform(call.resource, obj, options.validation, call.warnings, duplicates)
+    conform(call.resource, obj, options.validation, call.warnings, repeated)
     return obj
 
 
@@ -79,7 +79,7 @@ async def patch_object(call: Call) -> Response:
     if media_type == APPLY_PATCH:
         return await _apply(call)
     options = write_options(call, "PatchOptions")
-    language, duplicates = patcher(call, media_type, call.resource.schema)
+    language, repeated = patcher(call, media_type, call.resource.schema)
 
     def change(obj: Object) -> Object:
         wanted = language(obj)
@@ -89,10 +89,12 @@ async def patch_object(call: Call) -> Response:
         try:
             address_kind(call, wanted)
             address_place(call, wanted, expect_name=True)
-            conform(call.resource, wanted, options.validation, call.warnings, duplicates)
+            conform(call.resource, wanted, options.validation, call.warnings, repeated)
         except failures.Undecodable as error:
             # What the patch makes is no object of the kind: the patch is invalid, says Kubernetes.
             text = wire.encode_json(language(obj)).decode()
+            if media_type == STRATEGIC_PATCH:
+                text = fields.go_text(wire.decode_json(call.request.body))
             fault = FieldError.invalid("patch", text, error.why)
             raise fields.invalid("", "", "", [fault]) from error
         return wanted
@@ -103,7 +105,9 @@ async def patch_object(call: Call) -> Response:
 Patcher = Callable[[Object], Any]
 
 
-def patcher(call: Call, media_type: str, schema: Schema | None) -> tuple[Patcher, list[str]]:
+def patcher(
+    call: Call, media_type: str, schema: Schema | None
+) -> tuple[Patcher, decoding.Repeated]:
     """Return the body of a patch as a function, and what is said of fields it has twice.
 
     Raises: BadRequest, UnsupportedMediaType.
@@ -124,8 +128,14 @@ def patcher(call: Call, media_type: str, schema: Schema | None) -> tuple[Patcher
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest("invalid JSON patch") from error
     decoding.check_depth(body, raw)
+    twice: list[str] = []
+    if call.parameter("fieldValidation") != "Ignore":
+        found = decoding.duplicate_fields(raw, body)
+        what = "json patch duplicate field" if media_type == JSON_PATCH else "duplicate field"
+        twice = [f'{what} "{one}"' for one in found]
+    repeated = decoding.Repeated(twice)
     if media_type == JSON_PATCH:
-        return (lambda obj: patch.json_patch(obj, body)), []
+        return (lambda obj: patch.json_patch(obj, body)), repeated
     if body is None and media_type == MERGE_PATCH:
         raise BadRequest("Invalid JSON Patch")
     if body is None:
@@ -136,14 +146,10 @@ def patcher(call: Call, media_type: str, schema: Schema | None) -> tuple[Patcher
             "value of type map[string]interface {}"
         )
     if media_type == MERGE_PATCH:
-        twice: list[str] = []
-        if call.parameter("fieldValidation") != "Ignore":
-            found = decoding.duplicate_fields(raw, body)
-            twice = [f'duplicate field "{one}"' for one in found]
-        return (lambda obj: patch.merge_patch(obj, body)), twice
+        return (lambda obj: patch.merge_patch(obj, body)), repeated
     if schema is None:
         raise BadRequest(f"{call.resource.kind} has no schema for a strategic merge patch")
-    return (lambda obj: patch.strategic_merge(obj, body, schema)), []
+    return (lambda obj: patch.strategic_merge(obj, body, schema)), repeated
 
 
 def _refused_by_router() -> UnsupportedMediaType:
