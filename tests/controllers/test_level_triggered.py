@@ -8,13 +8,13 @@ and after each of their writes; and it starts them once more on the end state, w
 import pytest
 
 from arubeki import clock
-from tests.controllers import scenarios, scenarios_nodes
+from tests.controllers import scenarios, scenarios_namespaces, scenarios_nodes
 from tests.controllers.scenario import Scenario
 from tests.support.world import hold
 
 SCENARIOS = [
     one
-    for module in (scenarios, scenarios_nodes)
+    for module in (scenarios, scenarios_namespaces, scenarios_nodes)
     for one in vars(module).values()
     if isinstance(one, type) and issubclass(one, Scenario) and one is not Scenario
 ]

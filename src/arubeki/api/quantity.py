@@ -82,6 +82,15 @@ def total(amounts: Iterable[Amount]) -> str:
     return _written(nanos, form)
 
 
+def difference(amount: Amount, less: Amount) -> str:
+    """Return `amount` without `less`, in the form of the first; `0` where that is below zero.
+
+    Raises: ValueError with Kubernetes' message.
+    """
+    nanos, form, _ = _parsed(amount)
+    return _written(max(0, nanos - _parsed(less)[0]), form)
+
+
 def whole(text: Amount) -> int:
     """Return the value rounded up to whole units: bytes of memory.
 

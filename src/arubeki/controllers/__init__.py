@@ -33,6 +33,7 @@ def built_in(
         node_lifecycle,
         pod_garbage,
         replicaset,
+        resourcequota,
         root_ca,
         serviceaccount,
         taint_eviction,
@@ -51,6 +52,7 @@ def built_in(
         pod_garbage.controller(),
         disruption.controller(),
         disruption.stale_mark_controller(),
+        resourcequota.controller(),
     ]
     if authority is not None:
         found.append(certificates.controller(functools.partial(requests.issue, authority)))

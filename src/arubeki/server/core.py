@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl
 from arubeki.net.message import Handler, Request, User
 from arubeki.server.access import Access
 from arubeki.server.access.accounts import Accounts
+from arubeki.server.admission.quotas import Quotas
+from arubeki.server.admission.ranges import Ranges
 from arubeki.server.admission.strategy import Strategy
 from arubeki.server.labels import LabelIndexes
 from arubeki.server.resources import Registry, Resource
@@ -55,9 +57,13 @@ class Core:
     ordinary: Strategy = field(default_factory=Strategy)
     custom: Strategy = field(default_factory=Strategy)
     labels: LabelIndexes = field(init=False)
+    quotas: Quotas = field(init=False)
+    ranges: Ranges = field(init=False)
 
     def __post_init__(self) -> None:
         self.labels = LabelIndexes(self.storage)
+        self.quotas = Quotas(self.storage, self.registry)
+        self.ranges = Ranges(self.storage, self.registry)
 
     def strategy(self, resource: Resource) -> Strategy:
         """Return what is particular about a kind."""

@@ -17,6 +17,7 @@ from arubeki.api.fields import FieldError
 from arubeki.errors import ApiError, Conflict, RevisionMismatch, ServerTimeout
 from arubeki.server import conform, failures, wire
 from arubeki.server.admission import metadata as meta
+from arubeki.server.admission.strategy import Undo
 from arubeki.server.core import Call
 from arubeki.server.verbs.options import WriteOptions
 from arubeki.storage.base import Entry
@@ -71,6 +72,7 @@ async def create_object(
     generated = not metadata.get("name") and metadata.get("generateName")
     if generated:
         metadata["name"] = meta.generate_name(metadata["generateName"])
+    await core.ranges.fill(resource, obj)
     await strategy.admit(resource, obj, None, "")
     _raise_faults(call, obj, None, "")
     call.warnings += strategy.warnings(obj, None, "")
@@ -82,7 +84,7 @@ async def create_object(
         )
     # What was reserved is given back where the commit is known to have failed. An unclear end (a
     # storage error, a client that went away) may have stored it; leaks are found by `sweeping`.
-    undo = await strategy.reserve(obj, None, dry_run=options.dry_run)
+    undo = await _reserve(call, obj, None, options)
     for attempt in range(NAME_TRIES):
         key = resource.key(call.namespace, metadata["name"])
         if options.dry_run:
@@ -161,7 +163,7 @@ async def replace(
         return entry.value
     if is_released(old, new) and not strategy.holds_back(new):
         return await _release(call, entry, new, options)
-    undo = await strategy.reserve(new, old, dry_run=options.dry_run)
+    undo = await _reserve(call, new, old, options)
     value = stored(call, new)
     if options.dry_run:
         return wire.stamp(value, entry.revision)
@@ -172,6 +174,27 @@ async def replace(
         return None
     await strategy.committed(new, old)
     return written.value
+
+
+async def _reserve(call: Call, new: Object, old: Object | None, options: WriteOptions) -> Undo:
+    """Take what a write must have to itself, and charge it to quotas; return how to give it back.
+
+    Raises: Forbidden where a LimitRange or a quota does not allow it.
+    """
+    resource, core, dry_run = call.resource, call.core, options.dry_run
+    await core.ranges.check(resource, new, old, call.subresource)
+    undo = await core.strategy(resource).reserve(new, old, dry_run=dry_run)
+    try:
+        uncharge = await core.quotas.charge(resource, new, old, call.subresource, dry_run=dry_run)
+    except BaseException:
+        await undo()
+        raise
+
+    async def give_back() -> None:
+        await undo()
+        await uncharge()
+
+    return give_back
 
 
 def is_released(old: Object, new: Object) -> bool:
