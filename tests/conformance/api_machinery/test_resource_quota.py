@@ -6,7 +6,7 @@ Source: kubernetes test/e2e/apimachinery/resource_quota.go.
 import pytest
 
 from tests.conformance.api_machinery.quota import Quotas, amounts, quota
-from tests.conformance.kit import Refused, conformance, named, not_yet
+from tests.conformance.kit import Refused, conformance, named
 from tests.conformance.kit.lifecycle import contains, is_newer
 from tests.conformance.kit.workloads import replicated
 
@@ -32,7 +32,6 @@ def counted(quotas):
 @conformance(
     f"{FAMILY}create a ResourceQuota and ensure its status is promptly calculated. [Conformance]"
 )
-@not_yet(NO_CONTROLLER)
 def test_the_status_of_a_quota_is_calculated(quotas):
     before = counted(quotas)
     quotas.create(quota("quota"))
@@ -40,7 +39,6 @@ def test_the_status_of_a_quota_is_calculated(quotas):
 
 
 @conformance(f"{FAMILY}create a ResourceQuota and capture the life of a service. [Conformance]")
-@not_yet(NO_CONTROLLER)
 def test_services_are_counted(api, namespace, quotas):
     quotas.create(quota("quota"))
     services = api.of("v1", "Service", namespace)
@@ -81,14 +79,12 @@ def eventually_still(objects):
 
 
 @conformance(f"{FAMILY}create a ResourceQuota and capture the life of a secret. [Conformance]")
-@not_yet(NO_CONTROLLER)
 def test_secrets_are_counted(api, namespace, quotas):
     secrets = api.of("v1", "Secret", namespace)
     check_counted(quotas, secrets, "secrets", named("secret", data={"data-1": "dmFsdWUtMQo="}))
 
 
 @conformance(f"{FAMILY}create a ResourceQuota and capture the life of a configMap. [Conformance]")
-@not_yet(NO_CONTROLLER)
 def test_config_maps_are_counted(api, namespace, quotas):
     config_maps = api.of("v1", "ConfigMap", namespace)
     check_counted(quotas, config_maps, "configmaps", named("config", data={"a": "b"}))
@@ -98,7 +94,6 @@ def test_config_maps_are_counted(api, namespace, quotas):
     f"{FAMILY}create a ResourceQuota and capture the life of a replication controller. "
     "[Conformance]"
 )
-@not_yet(NO_CONTROLLER)
 def test_replication_controllers_are_counted(api, namespace, quotas):
     controllers = api.of("v1", "ReplicationController", namespace)
     quotas.create(quota("quota"))
@@ -111,7 +106,6 @@ def test_replication_controllers_are_counted(api, namespace, quotas):
 
 
 @conformance(f"{FAMILY}create a ResourceQuota and capture the life of a replica set. [Conformance]")
-@not_yet(NO_CONTROLLER)
 def test_replica_sets_are_counted(api, namespace, quotas):
     replica_sets = api.of("apps/v1", "ReplicaSet", namespace)
     quotas.create(quota("quota"))
@@ -155,7 +149,6 @@ def test_a_quota_is_listed_patched_and_deleted_by_label(objects, unique):
 
 
 @conformance(f"{FAMILY}apply changes to a resourcequota status [Conformance]")
-@not_yet(NO_CONTROLLER)
 def test_the_status_of_a_quota_is_written_and_put_right(objects, unique):
     select = {"labelSelector": f"quota-label={unique}"}
     since = objects.everywhere().list(**select)["metadata"]["resourceVersion"]

@@ -6,7 +6,7 @@ Source: kubernetes test/e2e/apimachinery/resource_quota.go.
 import pytest
 
 from tests.conformance.api_machinery.quota import EXTENDED, Quotas, pod, quota
-from tests.conformance.kit import Refused, conformance, not_yet
+from tests.conformance.kit import Refused, conformance
 
 FAMILY = "[sig-api-machinery] ResourceQuota should "
 NO_CONTROLLER = "there is no controller of ResourceQuotas"
@@ -25,7 +25,6 @@ def pods(api, namespace):
 
 
 @conformance(f"{FAMILY}create a ResourceQuota and capture the life of a pod. [Conformance]")
-@not_yet(NO_CONTROLLER)
 def test_a_pod_is_counted_with_its_resources(quotas, pods):
     quotas.create(quota("quota"))
     quotas.wait_used("quota", {"resourcequotas": 1})
@@ -77,7 +76,6 @@ def check_scopes(quotas, pods, made, *, inside, outside, used, unused):
 
 
 @conformance(f"{FAMILY}verify ResourceQuota with terminating scopes. [Conformance]")
-@not_yet(NO_CONTROLLER)
 def test_pods_with_a_deadline_have_a_scope_of_their_own(quotas, pods):
     for name, scope in (("terminating", "Terminating"), ("not-terminating", "NotTerminating")):
         quotas.create(quota(name, scope))
@@ -94,7 +92,6 @@ def test_pods_with_a_deadline_have_a_scope_of_their_own(quotas, pods):
 
 
 @conformance(f"{FAMILY}verify ResourceQuota with best effort scope. [Conformance]")
-@not_yet(NO_CONTROLLER)
 def test_pods_without_requests_have_a_scope_of_their_own(quotas, pods):
     for name, scope in (("best-effort", "BestEffort"), ("not-best-effort", "NotBestEffort")):
         quotas.create(quota(name, scope))

@@ -8,7 +8,7 @@ import base64
 import pytest
 
 from tests.conformance.auth import certificates
-from tests.conformance.kit import Refused, conformance, discovered, not_yet
+from tests.conformance.kit import Refused, conformance, discovered
 
 GROUP = "certificates.k8s.io/v1"
 PLURAL = "certificatesigningrequests"
@@ -22,7 +22,6 @@ def annotate(obj, key):
     "[sig-auth] Certificates API [Privileged:ClusterAdmin] should support CSR API operations "
     "[Conformance]"
 )
-@not_yet("the subresource approval is not served")
 def test_certificate_signing_requests_have_all_verbs(api, unique):
     discovered(api, GROUP, PLURAL, f"{PLURAL}/approval", f"{PLURAL}/status")
     objects = api.of(GROUP, "CertificateSigningRequest")

@@ -68,7 +68,6 @@ def test_an_account_is_updated(accounts):
 
 
 @conformance(f"{FAMILY}guarantee kube-root-ca.crt exist in any namespace [Conformance]")
-@not_yet("no controller keeps kube-root-ca.crt in each namespace")
 def test_each_namespace_has_the_authority(api, namespace):
     config_maps = api.of("v1", "ConfigMap", namespace)
     first = config_maps.wait(ROOT)
