@@ -4,6 +4,7 @@ import asyncio
 import itertools
 
 import hypothesis.strategies as st
+import pytest
 import uvloop
 from hypothesis import example, given, settings
 
@@ -173,3 +174,42 @@ def test_no_bytes_stop_a_server() -> None:
 
     assert stack.loop_factory is uvloop.new_event_loop
     run()
+
+
+PLAIN = b" HTTP/1.1\r\nHost: a\r\nAccept: b\r\n\r\n"
+SIMILAR = [
+    *(b"GET " + target + PLAIN for target in (
+        b"/", b"/a/b?c=d", b"/a%2Fb", b"/a%zz", b"/a#b", b"a", b"*", b"http://a/b", b"/\xc3\xa4", b"/a b",
+        b"/" + b"a" * 600, b"/a\r\nX: y", b"/a HTTP/1.1\r\nHost: b\r\n\r\nGET /b", b"", b" /a",
+    )),
+    b"POST /a" + PLAIN,
+    b"get /a" + PLAIN,
+    b"GET /a HTTP/1.0\r\nHost: a\r\nAccept: b\r\n\r\n",
+    b"GET /a HTTP/1.1\r\nHost: a\r\nAccept: b\r\nConnection: close\r\n\r\n",
+    b"GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx",
+    b"GET /a HTTP/1.1\r\nHost: a\r\nAccept: b\r\n\r",
+    b"\r\nGET /a" + PLAIN,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sent", SIMILAR)
+@pytest.mark.parametrize("before", [b"GET /x" + PLAIN, *SIMILAR[-4:]])
+def test_a_head_that_is_known_is_read_as_an_unknown_one(before: bytes, sent: bytes) -> None:
+    knowing, fresh = make(), make()
+    knowing.feed(before)
+    if knowing.stage != IDLE or knowing.fault or not knowing.ready[-1].keep_alive:
+        return
+    knowing.ready.clear()
+    for reader in (knowing, fresh):
+        reader.feed(sent)
+    assert outcome(knowing) == outcome(fresh)
+    assert knowing.stage == fresh.stage
+
+
+def test_a_head_is_known_again() -> None:
+    reader = make()
+    reader.feed(b"GET /a" + PLAIN)
+    reader.feed(b"GET /b?c" + PLAIN)
+    first, second = (each.request for each in reader.ready)
+    assert second.headers is first.headers
+    assert (second.path, second.query) == ("/b", "c")
