@@ -120,6 +120,20 @@ def test_edit_replace_and_diff(kubectl: Kubectl, tmp_path: Path) -> None:
     assert kubectl("get", "cm", "a", "-o", "jsonpath={.data.x}") == "edited"
 
 
+def test_what_is_no_longer_in_a_set_is_pruned(kubectl: Kubectl) -> None:
+    if kubectl.minor < 27:  # sets of applied objects came then
+        pytest.skip("not run: this kubectl knows no sets")
+    one, two = manifests.config_map("one", x="1"), manifests.config_map("two", x="1")
+    for objects in ([one, two], [one]):
+        listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        words = ("apply", "--prune", "--applyset=set", "-f", "-")
+        done = kubectl.run(*words, stdin=listed, KUBECTL_APPLYSET="true")
+        assert done.returncode == 0, done.stderr
+    assert "configmap/two pruned" in done.stdout
+    found = kubectl("get", "cm", "-l", "applyset.kubernetes.io/part-of", "-o", "name").split()
+    assert found == ["configmap/one"]
+
+
 def test_a_watch_shows_what_comes(kubectl: Kubectl) -> None:
     words = kubectl.command("get", "configmaps", "--watch", "--output=name")
     with subprocess.Popen(

@@ -138,7 +138,7 @@ def _events_v1_fields() -> dict[str, Selectable]:
     return {
         **{f"regarding.{name}": core[f"involvedObject.{name}"] for name in _ABOUT},
         "reportingController": core["reportingComponent"],
-        **{name: core[name] for name in ("reason", "source", "type")},
+        **{name: core[name] for name in ("reason", "type")},
     }
 
 

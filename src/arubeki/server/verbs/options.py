@@ -145,10 +145,22 @@ def check_fields(resource: Resource, selector: FieldSelector) -> None:
         if name == "metadata.namespace" and (resource.namespaced or not resource.selectable):
             continue
         if resource.selectable or resource.custom is not None:
-            raise BadRequest(f"field label not supported: {name}")
+            raise BadRequest(_unsupported_label(resource, name))
         raise BadRequest(
             f'"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"'
         )
+
+
+def _unsupported_label(resource: Resource, name: str) -> str:
+    """Return what is said of a field that does not select; some kinds have words of their own.
+
+    Source: kubernetes pkg/apis/{batch,resource}/v1/conversion.go.
+    """
+    if resource.kind == "Job" and resource.group == "batch":
+        return f'field label "{name}" not supported for Job'
+    if resource.kind == "ResourceSlice":
+        return f"field label not supported for {resource.api_version}, Kind=ResourceSlice: {name}"
+    return f"field label not supported: {name}"
 
 
 def list_revision(text: str) -> int:
