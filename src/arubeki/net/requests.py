@@ -112,13 +112,14 @@ def issue(authority: Pair, pem: bytes, usages: Iterable[str], seconds: float) ->
         .serial_number(int.from_bytes(clock.random_bytes(16), "big") >> 1 | 1)
         .not_valid_before(clock.utc(now - _SKEW_SECONDS))
         .not_valid_after(min(clock.utc(now + seconds), above.not_valid_after_utc))
-        .add_extension(x509.KeyUsage(**asked), critical=True)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(above.public_key()),  # type: ignore[arg-type]
             critical=False,
         )
     )
+    if any(asked.values()):  # one that allows nothing is no extension at all
+        builder = builder.add_extension(x509.KeyUsage(**asked), critical=True)
     if purposes:
         builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
     if alternatives_of(request):
