@@ -122,6 +122,7 @@ class Cluster:
         found = controllers.built_in(
             node_grace_seconds=self.options.node_grace_seconds,
             authority=self._identity.authority if self._identity is not None else None,
+            issue_token=server.lasting_token,
         )
         found.append(scheduler.controller())
         if self._network is not None and self._network.is_served:

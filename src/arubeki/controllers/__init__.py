@@ -7,6 +7,7 @@ On the ring: [informer > workqueue > **reconcile** > client].
 """
 
 import functools
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from arubeki.net import requests
@@ -15,14 +16,19 @@ from arubeki.runtime.controller import Controller
 
 
 def built_in(
-    *, node_grace_seconds: float = 50.0, authority: Pair | None = None
+    *,
+    node_grace_seconds: float = 50.0,
+    authority: Pair | None = None,
+    issue_token: Callable[[str, str, str, str], Awaitable[str]] | None = None,
 ) -> list[Controller[Any]]:
     """Return fresh controllers, ready for a manager.
 
     `node_grace_seconds`: how long a node may be silent before it counts as lost. `authority` is the
     cluster's, which signs for users and is published; a cluster without a port has none.
+    `issue_token` makes the tokens that lie in Secrets (see `account_tokens`).
     """
     from arubeki.controllers import (
+        account_tokens,
         certificates,
         deployment,
         disruption,
@@ -57,4 +63,6 @@ def built_in(
     if authority is not None:
         found.append(certificates.controller(functools.partial(requests.issue, authority)))
         found.append(root_ca.controller(authority.certificate))
+        if issue_token is not None:
+            found.append(account_tokens.controller(issue_token, authority.certificate))
     return found

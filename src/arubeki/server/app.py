@@ -163,6 +163,10 @@ class App:
         await bootstrap.create_defaults(self, self._core, self._addresses.first)
         self._complete = True
 
+    async def lasting_token(self, namespace: str, account: str, uid: str, secret: str) -> str:
+        """Return the token that a Secret is to hold for a service account. Raises: StorageError."""
+        return await self._core.accounts.issue_lasting(namespace, account, uid, secret)
+
     async def stop(self) -> None:
         """End every watch; requests are refused from now on. The storage stays open."""
         self._started = False
