@@ -12,6 +12,7 @@ from arubeki import clock
 from arubeki.api import quantity
 from arubeki.api.fields import FieldError
 from arubeki.api.rules import podparts as rules
+from arubeki.api.rules import podstatus
 from arubeki.server import failures
 from arubeki.server.admission import podparts, runtimes
 from arubeki.server.admission.classes import PRIORITY, RUNTIME, Classes
@@ -60,6 +61,8 @@ class PodStrategy(Strategy):
         if subresource == podparts.RESIZE and old is not None:
             before = (old.get("status") or {}).get("qosClass") or qos_class(old["spec"])
             return rules.resize_change(new, old, before, qos_class(new["spec"]))
+        if subresource == "status" and old is not None:
+            return podstatus.status_change(new, old)
         found = super().validate(resource, new, old, subresource)
         if old is None and new["spec"].get("ephemeralContainers"):
             why = "cannot be set on create"
@@ -107,8 +110,12 @@ class PodStrategy(Strategy):
         new["status"] = status
 
     def reset_to_status(self, new: Object, old: Object) -> None:
-        """Give back the owners too: old node agents lost them."""
+        """Give back the owners too: old node agents lost them; and the class, if it is missing."""
         super().reset_to_status(new, old)
+        status = new.setdefault("status", {})
+        if not status.get("qosClass"):
+            keep(status, old.get("status") or {}, "qosClass")
+        podstatus.with_addresses(status)
         keep(new["metadata"], old["metadata"], "ownerReferences")
 
     async def _prioritize(self, resource: Resource, new: Object, spec: Object) -> None:
