@@ -7,11 +7,12 @@ Source: apiextensions-apiserver pkg/apiserver/customresource_handler.go.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from arubeki.api import structure
 from arubeki.api.objects import GVK
-from arubeki.api.schema import Schema, parse
+from arubeki.api.schema import UNSET_DEFAULT, Schema, parse
 from arubeki.server.meta import Projection, Selectable
-from arubeki.server.resources import Custom, Resource, ScalePaths, Subresource
-from arubeki.server.wire import with_api_version
+from arubeki.server.resources import Converter, Custom, Resource, ScalePaths, Subresource
+from arubeki.server.wire import decode, encode_json, with_api_version
 
 Object = dict[str, Any]
 
@@ -42,6 +43,30 @@ class SameShape:
             end = value.index(b'"', len(b'{"apiVersion":"'))
             head = b'{"apiVersion":"%b' % self._served.encode()
             return head + value[end:]
+
+
+class Defaulted:
+    """Objects show the defaults of the stored version, also those that came into it after them.
+
+    What is shown is stored with the next write. `inner` converts between versions, if there are two.
+    """
+
+    def __init__(self, shape: Schema, inner: Converter | None) -> None:
+        self._shape = shape
+        self._inner = inner
+
+    def to_storage(self, obj: Object) -> Object:
+        """Return the object as it is stored."""
+        return obj if self._inner is None else self._inner.to_storage(obj)
+
+    def to_served(self, obj: Object) -> Object:
+        """Return a stored object with its defaults."""
+        structure.default(obj, self._shape)
+        return obj if self._inner is None else self._inner.to_served(obj)
+
+    def served_bytes(self, value: bytes) -> bytes:
+        """Return a stored object's bytes with its defaults."""
+        return encode_json(self.to_served(decode(value)))
 
 
 def resources_of(definition: Mapping[str, Any]) -> list[Resource]:
@@ -95,7 +120,6 @@ def _resource(
     spec = definition["spec"]
     group, names = spec["group"], definition["status"].get("acceptedNames") or spec["names"]
     gvk = GVK(group, version["name"], names["kind"])
-    stored = f"{group}/{stored_version(definition)}"
     source = (version.get("schema") or {}).get("openAPIV3Schema")
     below = version.get("subresources") or {}
     scale = below.get("scale")
@@ -104,7 +128,6 @@ def _resource(
         subresources["status"] = Subresource("status", gvk)
     if scale is not None:
         subresources["scale"] = Subresource("scale", GVK("autoscaling", "v1", "Scale"))
-    only = len(spec["versions"]) == 1
     return Resource(
         gvk=gvk,
         plural=names["plural"],
@@ -116,9 +139,7 @@ def _resource(
         subresources=subresources,
         prefix=prefix_of(definition),
         selectable=_selectable(version),
-        converter=None
-        if only and gvk.api_version == stored
-        else SameShape(stored, gvk.api_version),
+        converter=_converter(definition, gvk.api_version),
         shape=_shape(source),
         shared_projection=shared,
         custom=Custom(
@@ -131,6 +152,27 @@ def _resource(
             deprecation_warning=str(version.get("deprecationWarning") or ""),
             terminating=is_terminating(definition),
         ),
+    )
+
+
+def _converter(definition: Mapping[str, Any], served: str) -> Converter | None:
+    """Return what is between the stored objects and those of a version, None for nothing."""
+    spec = definition["spec"]
+    version = stored_version(definition)
+    stored = f"{spec['group']}/{version}"
+    only = len(spec["versions"]) == 1 and served == stored
+    inner = None if only else SameShape(stored, served)
+    (source,) = [one.get("schema") or {} for one in spec["versions"] if one["name"] == version]
+    shape = _shape(source.get("openAPIV3Schema"))
+    return inner if shape is None or not _has_defaults(shape) else Defaulted(shape, inner)
+
+
+def _has_defaults(node: Schema) -> bool:
+    below = [*node.properties.values(), node.items, node.additional]
+    return any(
+        one.default is not UNSET_DEFAULT or _has_defaults(one)
+        for one in below
+        if isinstance(one, Schema)
     )
 
 
