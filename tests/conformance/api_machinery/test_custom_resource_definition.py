@@ -5,7 +5,7 @@ Source: kubernetes test/e2e/apimachinery/custom_resource_definition.go.
 
 import pytest
 
-from tests.conformance.kit import conformance, discovered, eventually, named, not_yet
+from tests.conformance.kit import conformance, discovered, eventually, named
 from tests.conformance.kit.custom import (
     create,
     defined,
@@ -83,7 +83,6 @@ def test_definitions_are_in_discovery(api):
 @conformance(
     f"{FAMILY}custom resource defaulting for requests and from storage works [Conformance]"
 )
-@not_yet("custom resources are not defaulted when they are read")
 def test_defaults_come_with_requests_and_from_the_storage(api):
     text = {"type": "string"}
     schema = {"type": "object", "properties": {"a": text, "b": text}}
