@@ -69,8 +69,12 @@ def modified(resource: Resource, name: str) -> errors.Conflict:
 
 
 def invalid(resource: Resource, name: str, faults: Sequence[FieldError]) -> errors.Invalid:
-    """The object breaks rules."""
-    return fields.invalid(resource.group, resource.kind, name, faults)
+    """The object breaks rules.
+
+    An Event is told to be one of the core group, where Kubernetes' own form of it is at home.
+    """
+    group = "" if resource.kind == "Event" and resource.custom is None else resource.group
+    return fields.invalid(group, resource.kind, name, faults)
 
 
 def forbidden(resource: Resource, name: str, why: str) -> errors.Forbidden:

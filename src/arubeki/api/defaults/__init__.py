@@ -46,6 +46,7 @@ _TABLE: dict[tuple[str, str], Default] = {
     ("autoscaling", "HorizontalPodAutoscaler"): others.autoscaler,
     ("batch", "CronJob"): workloads.cron_job,
     ("batch", "Job"): workloads.job,
+    ("certificates.k8s.io", "PodCertificateRequest"): others.pod_certificate_request,
     ("discovery.k8s.io", "EndpointSlice"): others.endpoint_slice,
     ("flowcontrol.apiserver.k8s.io", "FlowSchema"): others.flow_schema,
     ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): others.priority_level,

@@ -13,6 +13,7 @@ from arubeki.api.defaults.fill import empty, struct, unset
 _RBAC = "rbac.authorization.k8s.io"
 _WEBHOOK_SECONDS = 10
 _TOKEN_SECONDS = 3600
+_CERTIFICATE_SECONDS = 86400
 _HTTPS = 443
 
 
@@ -197,6 +198,11 @@ def csi_driver(obj: dict[str, Any]) -> None:
     unset(spec, "requiresRepublish", False)
     unset(spec, "seLinuxMount", False)
     unset(spec, "preventPodSchedulingIfMissing", False)
+
+
+def pod_certificate_request(obj: dict[str, Any]) -> None:
+    """Fill in a PodCertificateRequest: a certificate lives for a day."""
+    unset(struct(obj, "spec"), "maxExpirationSeconds", _CERTIFICATE_SECONDS)
 
 
 def token_request(obj: dict[str, Any]) -> None:

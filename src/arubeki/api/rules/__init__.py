@@ -87,14 +87,15 @@ _RULES: dict[tuple[str, str], Rules] = {
     ("batch", "CronJob"): Rules(cronjobs.cron_job, update=cronjobs.cron_job_update),
     ("batch", "Job"): Rules(jobs.job, update=jobs.job_update, status=jobstatus.job_status),
     ("coordination.k8s.io", "Lease"): Rules(core.lease),
-    ("discovery.k8s.io", "EndpointSlice"): Rules(
-        networks.endpoint_slice, networks.endpoint_slice_change
-    ),
 }
 _GROUPS = {
+    "": "events",
     "admissionregistration.k8s.io": "policies",
     "apiregistration.k8s.io": "apiregistration",
     "autoscaling": "autoscaling",
+    "certificates.k8s.io": "certificates",
+    "discovery.k8s.io": "discovery",
+    "events.k8s.io": "events",
     "flowcontrol.apiserver.k8s.io": "flowcontrol",
     "networking.k8s.io": "networking",
     "node.k8s.io": "scheduling",

@@ -1,7 +1,7 @@
-"""Rules of EndpointSlices and Endpoints.
+"""Rules of Endpoints.
 
 Pure: no I/O, no clock.
-Source: kubernetes pkg/apis/discovery/validation, pkg/apis/core/validation (endpoints).
+Source: kubernetes pkg/apis/core/validation/validation.go (endpoints).
 """
 
 from typing import Any
@@ -10,41 +10,6 @@ from arubeki.api import names
 from arubeki.api.fields import FieldError
 from arubeki.api.rules import common
 from arubeki.api.rules.common import Faults
-
-ENDPOINTS_MAX, ADDRESSES_MAX, PORTS_MAX = 1000, 100, 20000
-_FAMILIES = {"IPv4": 4, "IPv6": 6}
-_ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
-
-
-def endpoint_slice(obj: dict[str, Any], faults: Faults) -> None:
-    """Check addresses and ports of an EndpointSlice."""
-    kind = obj.get("addressType", "")
-    common.one_of(kind, _ADDRESS_TYPES, "addressType", faults)
-    ports = obj.get("ports", ())
-    if len(ports) > PORTS_MAX:
-        faults.append(FieldError.too_many("ports", len(ports), PORTS_MAX))
-        ports = ()
-    seen = set()
-    for index, port in enumerate(ports):
-        place = f"ports[{index}]"
-        name = port.get("name", "")
-        if name:
-            common.named(name, f"{place}.name", faults)
-        if name in seen:
-            faults.append(FieldError.duplicate(f"{place}.name", name))
-        seen.add(name)
-        _protocol(port, place, faults)
-    endpoints = obj.get("endpoints", ())
-    if len(endpoints) > ENDPOINTS_MAX:
-        faults.append(FieldError.too_many("endpoints", len(endpoints), ENDPOINTS_MAX))
-        return
-    for index, endpoint in enumerate(endpoints):
-        _endpoint(endpoint, kind, f"endpoints[{index}]", faults)
-
-
-def endpoint_slice_change(new: dict[str, Any], old: dict[str, Any], faults: Faults) -> None:
-    """An EndpointSlice keeps the type of its addresses."""
-    common.unchanged(new.get("addressType"), old.get("addressType"), "addressType", faults)
 
 
 def endpoints(obj: dict[str, Any], faults: Faults) -> None:
@@ -65,31 +30,7 @@ def endpoints(obj: dict[str, Any], faults: Faults) -> None:
             elif len(ports) > 1:
                 faults.append(FieldError.required(f"{path}.name"))
             common.port_number(port.get("port", 0), f"{path}.port", faults)
-            _protocol(port, path, faults)
-
-
-def _endpoint(endpoint: dict[str, Any], kind: str, place: str, faults: Faults) -> None:
-    addresses = endpoint.get("addresses", ())
-    if not addresses:
-        needed = "must contain at least 1 address"
-        faults.append(FieldError.required(f"{place}.addresses", needed))
-    elif len(addresses) > ADDRESSES_MAX:
-        count = len(addresses)
-        faults.append(FieldError.too_many(f"{place}.addresses", count, ADDRESSES_MAX))
-    for index, address in enumerate(addresses):
-        path = f"{place}.addresses[{index}]"
-        if kind in _FAMILIES:
-            before = len(faults)
-            common.endpoint_ip(address, path, faults)
-            if len(faults) == before and (":" in address) != (kind == "IPv6"):
-                wrong = f"must be an {kind} address"
-                faults.append(FieldError.invalid(f"{place}.addresses", address, wrong))
-        elif kind == "FQDN":
-            common.named(address, path, faults, names.dns_subdomain)
-    if (node := endpoint.get("nodeName")) is not None:
-        common.named(node, f"{place}.nodeName", faults, names.dns_subdomain)
-    if (host := endpoint.get("hostname")) is not None:
-        common.named(host, f"{place}.hostname", faults)
+            protocol(port, path, faults)
 
 
 def _address(address: dict[str, Any], place: str, faults: Faults) -> None:
@@ -104,7 +45,8 @@ def _address(address: dict[str, Any], place: str, faults: Faults) -> None:
         common.named(node, f"{place}.nodeName", faults, names.dns_subdomain)
 
 
-def _protocol(port: dict[str, Any], place: str, faults: Faults) -> None:
+def protocol(port: dict[str, Any], place: str, faults: Faults) -> None:
+    """Check the protocols of a port, that of the network and that above it."""
     common.one_of(port.get("protocol"), common.PROTOCOLS, f"{place}.protocol", faults)
     if (application := port.get("appProtocol")) is not None:
         common.named(application, f"{place}.appProtocol", faults, names.qualified_name)

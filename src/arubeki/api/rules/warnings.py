@@ -63,6 +63,27 @@ def ingress_status(new: Object) -> list[str]:
     ]
 
 
+def endpoint_slice(new: Object, old: Object | None) -> list[str]:
+    """Names are deprecated as addresses, which may be written in more than one way."""
+    found = []
+    if old is None and new.get("addressType") == "FQDN":
+        found.append("spec.addressType: FQDN endpoints are deprecated")
+    manager = (new["metadata"].get("labels") or {}).get("endpointslice.kubernetes.io/managed-by")
+    if manager in _SLICE_CONTROLLERS:
+        return found
+    for index, endpoint in enumerate(new.get("endpoints") or ()):
+        for at, address in enumerate(endpoint.get("addresses") or ()):
+            path = f"endpoints[{index}].addresses[{at}]"
+            found += ips.address_warnings(address, path)
+    return found
+
+
+_SLICE_CONTROLLERS = (
+    "endpointslice-controller.k8s.io",
+    "endpointslicemirroring-controller.k8s.io",
+)
+
+
 def static_name(new: Object, old: Object | None) -> list[str]:
     """Some names are meant for configurations that lie in files."""
     is_static = new["metadata"].get("name", "").endswith(webhooks.STATIC)

@@ -16,6 +16,7 @@ from typing import Any
 from arubeki import clock
 from arubeki.api import names
 from arubeki.api.fields import FieldError
+from arubeki.api.rules.certificates import signer_name
 from arubeki.net import requests
 from arubeki.net.message import User
 from arubeki.server import failures
@@ -35,7 +36,6 @@ _USAGES = (
     "signing", "timestamping",
 )  # fmt: skip
 _LEAST_SECONDS = 600
-_SIGNER_FORM = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
 
 Faults = list[FieldError]
 
@@ -171,37 +171,11 @@ def _spec_faults(spec: Object, old: Object | None) -> Faults:
         why = "the legacy signerName is not allowed via this API version"
         found.append(FieldError.invalid("spec.signerName", signer, why))
     else:
-        found += _signer_faults(signer)
+        signer_name(signer, "spec.signerName", found)
     seconds = spec.get("expirationSeconds")
     if seconds is not None and seconds < _LEAST_SECONDS:
         why = "may not specify a duration less than 600 seconds (10 minutes)"
         found.append(FieldError.invalid("spec.expirationSeconds", seconds, why))
-    return found
-
-
-def _signer_faults(signer: str) -> Faults:
-    """Return what is wrong with a signer's name. Source: ValidateSignerName."""
-    path = "spec.signerName"
-    if not signer:
-        return [FieldError.required(path)]
-    domain, slash, name = signer.partition("/")
-    if not slash or "/" in name:
-        return [FieldError.invalid(path, signer, _SIGNER_FORM)]
-    found: Faults = []
-    labels = domain.split(".")
-    for label in labels:
-        found += [
-            FieldError.invalid(path, domain, f'validating label "{label}": {why}')
-            for why in names.dns_label(label)
-        ]
-    if len(labels) < 2:
-        why = "should be a domain with at least two segments separated by dots"
-        found.append(FieldError.invalid(path, domain, why))
-    found += [
-        FieldError.invalid(path, name, f'validating label "{part}": {why}')
-        for part in name.split(".")
-        for why in names.dns_label(part)
-    ]
     return found
 
 

@@ -25,6 +25,7 @@ from arubeki.server.admission.classes import (
 from arubeki.server.admission.local import local_condition
 from arubeki.server.admission.metadata import reset_for_status
 from arubeki.server.admission.strategy import Object, Strategy, keep
+from arubeki.server.admission.trustbundles import TrustBundleStrategy
 from arubeki.server.resources import Resource
 
 NameRule = Callable[[str], list[str]]
@@ -243,6 +244,10 @@ def strategies(classes: Classes) -> Mapping[tuple[str, str], Strategy]:
     return {
         ("", "PersistentVolumeClaim"): ClaimStrategy(classes),
         ("apiregistration.k8s.io", "APIService"): ServiceOfApi(),
+        ("certificates.k8s.io", "ClusterTrustBundle"): TrustBundleStrategy(),
+        ("certificates.k8s.io", "PodCertificateRequest"): Small(
+            unconditional_update=False, is_metadata_kept=True
+        ),
         ("autoscaling", "HorizontalPodAutoscaler"): AutoscalerStrategy(),
         ("flowcontrol.apiserver.k8s.io", "FlowSchema"): _flow,
         ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): _flow,

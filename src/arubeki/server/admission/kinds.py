@@ -8,6 +8,7 @@ from typing import Any
 
 from arubeki.api import names
 from arubeki.api.fields import FieldError
+from arubeki.api.rules import warnings
 from arubeki.server import failures
 from arubeki.server.admission.metadata import finalizer_fault, standard_fault
 from arubeki.server.admission.strategy import Object, Strategy, WithGeneration
@@ -106,19 +107,6 @@ class EventStrategy(Strategy):
 
     create_on_update = True
 
-    def validate(
-        self, resource: Resource, new: Object, old: Object | None, subresource: str
-    ) -> list[FieldError]:
-        """An Event lies where the object lies that it is about."""
-        del old, subresource
-        path = "regarding" if resource.group else "involvedObject"
-        about = (new.get(path) or {}).get("namespace", "")
-        if new["metadata"].get("namespace", "") != (about or "default"):
-            # Kubernetes shows its internal form, whatever the version.
-            where, why = "involvedObject.namespace", "does not match event.namespace"
-            return [FieldError.invalid(where, about, why)]
-        return []
-
 
 class EndpointsStrategy(Strategy):
     """Endpoints: a PUT makes them."""
@@ -135,6 +123,11 @@ class EndpointSliceStrategy(WithGeneration):
         return _without_metadata(new) != _without_metadata(old) or new["metadata"].get(
             "labels"
         ) != old["metadata"].get("labels")
+
+    def warnings(self, new: Object, old: Object | None, subresource: str) -> list[str]:
+        """Warn of names in the place of addresses, and of odd addresses."""
+        del subresource
+        return warnings.endpoint_slice(new, old)
 
 
 class ServiceAccountStrategy(Strategy):
