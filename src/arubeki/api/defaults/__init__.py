@@ -2,9 +2,7 @@
 
 The schemas do not tell: in Kubernetes defaults are code, here they are functions over dicts, a file
 per family of kinds, each named after its source. Defaults that need to know the cluster (a ServiceAccount, a priority, a cluster IP) belong to
-admission and to the server.
-
-Not here yet: resource.k8s.io.
+admission and to the server, and so do those that tell the time (a device's taints).
 
 Pure: no I/O, no clock.
 Source: kubernetes pkg/apis/*/v1/{defaults,zz_generated.defaults}.go.
@@ -54,6 +52,8 @@ _TABLE: dict[tuple[str, str], Default] = {
     ("networking.k8s.io", "NetworkPolicy"): others.network_policy,
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): others.role_binding,
     ("rbac.authorization.k8s.io", "RoleBinding"): others.role_binding,
+    ("resource.k8s.io", "ResourceClaim"): others.resource_claim,
+    ("resource.k8s.io", "ResourceClaimTemplate"): others.resource_claim_template,
     ("scheduling.k8s.io", "PriorityClass"): others.priority_class,
     ("storage.k8s.io", "CSIDriver"): others.csi_driver,
     ("storage.k8s.io", "StorageClass"): others.storage_class,

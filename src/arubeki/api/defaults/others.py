@@ -83,6 +83,27 @@ def api_service(obj: dict[str, Any]) -> None:
         unset(service, "port", _HTTPS)
 
 
+def resource_claim(obj: dict[str, Any]) -> None:
+    """Fill in how many devices a ResourceClaim asks for."""
+    _device_claim(struct(obj, "spec"))
+
+
+def resource_claim_template(obj: dict[str, Any]) -> None:
+    """Fill in how many devices the claims of a ResourceClaimTemplate ask for."""
+    _device_claim(struct(struct(obj, "spec"), "spec"))
+
+
+def _device_claim(spec: dict[str, Any]) -> None:
+    for request in struct(spec, "devices").get("requests", ()):
+        exactly = request.get("exactly")
+        for one in (exactly,) if exactly is not None else request.get("firstAvailable", ()):
+            empty(one, "allocationMode", "ExactCount")
+            if one["allocationMode"] == "ExactCount":
+                empty(one, "count", 1)
+            for toleration in one.get("tolerations", ()):
+                empty(toleration, "operator", "Equal")
+
+
 def flow_schema(obj: dict[str, Any]) -> None:
     """Fill in the precedence of a FlowSchema."""
     empty(struct(obj, "spec"), "matchingPrecedence", 1000)

@@ -101,6 +101,7 @@ _GROUPS = {
     "node.k8s.io": "scheduling",
     "policy": "policy",
     "rbac.authorization.k8s.io": "rbac",
+    "resource.k8s.io": "devices",
     "scheduling.k8s.io": "scheduling",
     "storage.k8s.io": "storage",
     "storagemigration.k8s.io": "storagemigration",

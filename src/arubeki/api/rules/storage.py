@@ -70,7 +70,7 @@ def volume_attachment(new: dict[str, Any], old: dict[str, Any] | None, faults: F
     """Check a VolumeAttachment: a new one's spec, and the status."""
     spec = new.get("spec", {})
     if old is None:
-        _attacher(spec.get("attacher", ""), "spec.attacher", faults)
+        declared_driver(spec.get("attacher", ""), "spec.attacher", faults)
     else:
         # What declared rules say of the parts is not heard where the whole may not change.
         driver_name(spec.get("attacher", ""), "spec.attacher", faults)
@@ -164,7 +164,7 @@ def driver_name(name: str, path: str, faults: Faults) -> None:
     faults += [FieldError.invalid(path, name, why) for why in names.dns_subdomain(name.lower())]
 
 
-def _attacher(name: str, path: str, faults: Faults) -> None:
+def declared_driver(name: str, path: str, faults: Faults) -> None:
     """As `driver_name`, where declared rules demand it."""
     if not name:
         faults.append(FieldError.required(path).declared())

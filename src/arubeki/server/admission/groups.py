@@ -9,6 +9,7 @@ On the ring: [HTTP > **server** > storage]. Source: kubernetes pkg/registry/*/*/
 
 from collections.abc import Callable, Mapping
 
+from arubeki import clock
 from arubeki.api import ips, names
 from arubeki.api.autoscalers import OF_SPEC, OF_STATUS, to_v2
 from arubeki.api.rules import warnings
@@ -206,6 +207,20 @@ class NodeDriversStrategy(Small):
             new["status"] = {}
 
 
+class TaintRuleStrategy(Small):
+    """DeviceTaintRules: a taint is dated when it is made, or made another."""
+
+    def __init__(self) -> None:
+        super().__init__(counted=("spec",), is_metadata_kept=True)
+
+    def reset(self, resource: Resource, new: Object, old: Object | None, subresource: str) -> None:
+        """Date the taint."""
+        super().reset(resource, new, old, subresource)
+        found = new.get("spec", {}).get("taint")
+        if found is not None and "timeAdded" not in found:
+            found["timeAdded"] = clock.timestamp()
+
+
 class ServiceOfApi(Small):
     """APIServices: what this server answers itself is available."""
 
@@ -268,6 +283,10 @@ def strategies(classes: Classes) -> Mapping[tuple[str, str], Strategy]:
         ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _roles,
         ("rbac.authorization.k8s.io", "Role"): _roles,
         ("rbac.authorization.k8s.io", "RoleBinding"): _roles,
+        ("resource.k8s.io", "DeviceClass"): Small(counted=("spec",)),
+        ("resource.k8s.io", "DeviceTaintRule"): TaintRuleStrategy(),
+        ("resource.k8s.io", "ResourceClaim"): Small(is_metadata_kept=True),
+        ("resource.k8s.io", "ResourceSlice"): Small(counted=("spec",)),
         ("scheduling.k8s.io", "PriorityClass"): PriorityStrategy(classes),
         ("storage.k8s.io", "CSIDriver"): DriverStrategy(),
         ("storage.k8s.io", "CSINode"): NodeDriversStrategy(),
