@@ -1,8 +1,10 @@
 """One real cluster on a real port, with Pods that run, for the field's own clients."""
 
+import contextlib
 import functools
 import hashlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -26,6 +28,13 @@ def served() -> Iterator[LocalCluster]:
         yield cluster
 
 
+@pytest.fixture(scope="session")
+def quiet() -> Iterator[LocalCluster]:
+    """A cluster whose Pods are status only, for what does not care."""
+    with LocalCluster(serve=True) as cluster:
+        yield cluster
+
+
 @pytest.fixture(autouse=True)
 def bounded() -> Iterator[None]:
     """End a test that hangs: not every client gives up by itself."""
@@ -42,12 +51,18 @@ def bounded() -> Iterator[None]:
 @pytest.fixture
 def namespace(served: LocalCluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the test's own, which begins to go when the test ends."""
-    words = request.node.name.replace("_", "-").removeprefix("test-")
+    with _namespace(served, request.node.name) as name:
+        yield name
+
+
+@contextlib.contextmanager
+def _namespace(cluster: LocalCluster, test: str) -> Iterator[str]:
+    words = test.replace("_", "-").removeprefix("test-")
     name = f"{words[:20].strip('-')}-{hashlib.sha256(words.encode()).hexdigest()[:6]}".lower()
     made = core.Namespace(metadata=meta.ObjectMeta(name=name))
-    served.call(lambda client: client.create(made))
+    cluster.call(lambda client: client.create(made))
     yield name
-    served.call(lambda client: client.delete(core.Namespace, name))
+    cluster.call(lambda client: client.delete(core.Namespace, name))
 
 
 def until(holds: Callable[[], object], timeout_seconds: float = 30.0) -> None:
@@ -71,7 +86,8 @@ class Kubectl:
     def minor(self) -> int:
         """Its minor version: 20 for v1.20."""
         client = json.loads(self("version", "--client", "-o", "json"))["clientVersion"]
-        return int(client["minor"].rstrip("+"))
+        # One that was built from a checkout may not know; it is taken for the newest.
+        return int(client["minor"].rstrip("+") or 99)
 
     @property
     def reads_v3(self) -> bool:
@@ -86,7 +102,9 @@ class Kubectl:
 
     def environment(self) -> dict[str, str]:
         """Return its environment, with a home of its own: it keeps what it discovers on disk."""
-        return {"HOME": str(self.home), "PATH": "/usr/local/bin:/usr/bin:/bin", "EDITOR": "false"}
+        home = str(self.home)
+        path = "/usr/local/bin:/usr/bin:/bin"
+        return {"HOME": home, "TMPDIR": home, "PATH": path, "EDITOR": "false"}
 
     def run(
         self, *words: str, stdin: str = "", **variables: str
@@ -110,6 +128,12 @@ class Kubectl:
         """Run kubectl for JSON and return it, parsed."""
         return json.loads(self(*words, "-o", "json"))
 
+    def refused(self, *words: str, stdin: str = "") -> str:
+        """Run kubectl, see that it fails, and return what it complains of."""
+        done = self.run(*words, stdin=stdin)
+        assert done.returncode != 0, f"kubectl {' '.join(words)}: {done.stdout}"
+        return done.stderr
+
     def wait_for(self, what: str, path: str, value: str) -> None:
         """Wait until what lies under a JSONPath is a value."""
         if self.minor >= 23:
@@ -126,7 +150,20 @@ class Kubectl:
 
 @pytest.fixture
 def kubectl(served: LocalCluster, namespace: str, tmp_path: Path) -> Kubectl:
-    program = shutil.which("kubectl")
+    return Kubectl(_program(), served.kubeconfig, namespace, tmp_path)
+
+
+@pytest.fixture
+def quick(quiet: LocalCluster, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kubectl]:
+    """The same on the quiet cluster."""
+    program = _program()
+    with _namespace(quiet, request.node.name) as name:
+        yield Kubectl(program, quiet.kubeconfig, name, tmp_path)
+
+
+def _program() -> str:
+    """Return the kubectl of this run: what ARUBEKI_KUBECTL names, else the one on PATH."""
+    program = os.environ.get("ARUBEKI_KUBECTL") or shutil.which("kubectl")
     if program is None:
         pytest.skip("not run: kubectl is not installed")
-    return Kubectl(program, served.kubeconfig, namespace, tmp_path)
+    return program
