@@ -46,5 +46,11 @@ compatibility: setup   ## write docs/compatibility.md anew from a run of the con
 lock: setup
 	@$(UV) lock
 
+peers-kubectl: setup   ## kubectl's flows with every kubectl at hand
+	@$(MAKE) -C peers kubectls
+
+peers-clientgo: setup  ## client-go and controller-runtime, built with Go, against a cluster
+	@$(MAKE) -C peers clientgo
+
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
