@@ -35,7 +35,7 @@ def read(call: Call, gvk: GVK, versions: Sequence[str] = ()) -> tuple[Object, Wr
     """
     negotiate(call.header("accept"), forms=False)
     options = write_options(call, "CreateOptions")
-    kind = _resource(gvk, namespaced=call.resource.namespaced)
+    kind = as_resource(gvk, namespaced=call.resource.namespaced)
     as_kind = replace(call, resource=kind, subresource="", warnings=call.warnings)
     obj, duplicates = decoding.decode_body(as_kind)
     if obj.get("apiVersion") in versions:
@@ -47,7 +47,7 @@ def read(call: Call, gvk: GVK, versions: Sequence[str] = ()) -> tuple[Object, Wr
 
 def respond(call: Call, obj: Object) -> Response:
     """Return the object as the answer, with the fields that Go always writes."""
-    kind = _resource(gvk_of(obj), namespaced=call.resource.namespaced)
+    kind = as_resource(gvk_of(obj), namespaced=call.resource.namespaced)
     assert kind.schema is not None
     structure.prune(obj, kind.schema)
     return respond_bytes(call, wire.encode_json(obj), 201)
@@ -55,7 +55,7 @@ def respond(call: Call, obj: Object) -> Response:
 
 def track(call: Call, obj: Object, options: WriteOptions) -> None:
     """Note in managedFields, in place, who said what, though nothing of it is kept."""
-    kind = _resource(gvk_of(obj), namespaced=call.resource.namespaced)
+    kind = as_resource(gvk_of(obj), namespaced=call.resource.namespaced)
     managed = apply.track_update(
         None,
         {name: value for name, value in obj.items() if name != "status"},
@@ -69,6 +69,6 @@ def track(call: Call, obj: Object, options: WriteOptions) -> None:
 
 
 @cache
-def _resource(gvk: GVK, *, namespaced: bool) -> Resource:
+def as_resource(gvk: GVK, *, namespaced: bool) -> Resource:
     """Return a kind as a resource, as decoding and checking want it."""
     return Resource(gvk=gvk, plural=f"{gvk.kind.lower()}s", namespaced=namespaced)

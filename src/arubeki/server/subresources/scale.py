@@ -19,10 +19,11 @@ from arubeki.server.addressing import address
 from arubeki.server.core import Call
 from arubeki.server.negotiation import negotiate
 from arubeki.server.resources import ScalePaths
+from arubeki.server.subresources import bodies
 from arubeki.server.verbs.options import write_options
 from arubeki.server.verbs.respond import respond_kind
 from arubeki.server.verbs.write import current, update_object
-from arubeki.server.verbs.writing import APPLY_PATCH, patcher, read_intent
+from arubeki.server.verbs.writing import APPLY_PATCH, patcher, read_intent, telling_patch
 
 Object = dict[str, Any]
 
@@ -43,8 +44,10 @@ async def update(call: Call) -> Response:
     """Set the replicas to those of the body."""
     negotiate(call.header("accept"))
     options = write_options(call, "UpdateOptions")
-    scale, _ = decoding.decode_body(call)
+    scale, repeated = decoding.decode_body(call)
     address(call, scale, expect_name=True)
+    kind = bodies.as_resource(SCALE, namespaced=call.resource.namespaced)
+    conform.conform(kind, scale, options.validation, call.warnings, repeated)
     _check(scale)
 
     def change(obj: Object) -> Object:
@@ -60,13 +63,17 @@ async def patch(call: Call) -> Response:
     if media_type == APPLY_PATCH:
         return await _apply(call)
     options = write_options(call, "PatchOptions")
-    language, _ = patcher(call, media_type, facts.schema_of(SCALE))
+    language, repeated = patcher(call, media_type, facts.schema_of(SCALE))
+    kind = bodies.as_resource(SCALE, namespaced=call.resource.namespaced)
 
     def change(obj: Object) -> Object:
         scale = language(_scale_of(call, obj))
         if not isinstance(scale, dict):
             raise BadRequest("the patch leaves no object")
-        address(call, scale, expect_name=True)
+        call.warnings.clear()
+        with telling_patch(call, media_type, lambda: language(_scale_of(call, obj))):
+            address(call, scale, expect_name=True)
+            conform.conform(kind, scale, options.validation, call.warnings, repeated)
         _check(scale)
         return _with_replicas(call, obj, scale)
 

@@ -4,7 +4,8 @@ On the ring: [HTTP > **server** > storage].
 Source: apiserver pkg/endpoints/handlers/{create,update,patch}.go.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -86,20 +87,30 @@ async def patch_object(call: Call) -> Response:
         if not isinstance(wanted, dict):
             raise BadRequest("the patch leaves no object")
         call.warnings.clear()
-        try:
+        with telling_patch(call, media_type, lambda: language(obj)):
             address_kind(call, wanted)
             address_place(call, wanted, expect_name=True)
             conform(call.resource, wanted, options.validation, call.warnings, repeated)
-        except failures.Undecodable as error:
-            # What the patch makes is no object of the kind: the patch is invalid, says Kubernetes.
-            text = wire.encode_json(language(obj)).decode()
-            if media_type == STRATEGIC_PATCH:
-                text = fields.go_text(wire.decode_json(call.request.body))
-            fault = FieldError.invalid("patch", text, error.why)
-            raise fields.invalid("", "", "", [fault]) from error
         return wanted
 
     return await respond(call, await update_object(call, change, options))
+
+
+@contextmanager
+def telling_patch(call: Call, media_type: str, patched: Callable[[], Any]) -> Iterator[None]:
+    """Say of a patch that it is invalid when what it makes is no object of the kind.
+
+    `patched` makes it once more, to be shown.
+    """
+    try:
+        yield
+    except failures.Undecodable as error:
+        if media_type == STRATEGIC_PATCH:
+            text = fields.go_text(wire.decode_json(call.request.body))
+        else:
+            text = wire.encode_json(patched()).decode()
+        fault = FieldError.invalid("patch", text, error.why)
+        raise fields.invalid("", "", "", [fault]) from error
 
 
 Patcher = Callable[[Object], Any]
