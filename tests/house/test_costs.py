@@ -44,7 +44,8 @@ HEAVY = {
 }
 # What a cluster in memory never needs.
 UNUSED = {"aiohttp", "arubeki.client.https", "arubeki.storage.etcd", "arubeki.storage.sqlite",
-          "google.protobuf", "grpc", "prometheus_client", "pytest", "sqlite3", "wsproto"}  # fmt: skip
+          "arubeki.server.openapi", "google.protobuf", "grpc", "prometheus_client", "pytest",
+          "sqlite3", "wsproto"}  # fmt: skip
 
 
 def modules_after(program: str) -> set[str]:

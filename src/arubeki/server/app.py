@@ -9,6 +9,7 @@ On the ring: [HTTP > **server** > storage].
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
 
 from arubeki import clock
 from arubeki.errors import (
@@ -33,13 +34,15 @@ from arubeki.server.custom.registration import Definitions
 from arubeki.server.custom.strategy import CustomStrategy, DefinitionStrategy
 from arubeki.server.discovery import Discovery
 from arubeki.server.negotiation import failure, is_pretty, warning_header
-from arubeki.server.openapi import OpenApi
 from arubeki.server.resources import Registry
 from arubeki.server.subresources import approval, eviction, pods, reviews, scale, tokens
 from arubeki.server.sweeping import Sweeper
 from arubeki.server.verbs import deletion, read, watching, writing
 from arubeki.server.watch.hub import Hubs
 from arubeki.storage.base import Storage
+
+if TYPE_CHECKING:
+    from arubeki.server.openapi import OpenApi
 
 _log = logging.getLogger("arubeki.server")
 
@@ -147,7 +150,7 @@ class App:
             classes,
         )
         self._discovery = Discovery(self.registry)
-        self._openapi = OpenApi(self.registry)
+        self._openapi: OpenApi | None = None
         self._started = self._complete = False
         self._requests = 0
         self._run = clock.new_uid()[:24]
@@ -239,7 +242,9 @@ class App:
         """Answer what is no object: discovery, OpenAPI, whose tokens these are."""
         verb = _METHODS.get(request.method, request.method.lower())
         self._access.authorize(user, Attributes(verb=verb, path=request.path))
-        answer = self._discovery.answer(request) or await self._openapi.answer(request)
+        answer = self._discovery.answer(request)
+        if answer is None and request.path.startswith("/openapi/"):
+            answer = await self._described().answer(request)
         if answer is None:
             address = f"{self.settings.address}:{self.settings.port}"
             answer = await documents.answer(request.path, self._core.accounts, address)
@@ -253,6 +258,14 @@ class App:
             raise failures.method_not_allowed()
         # The maker keeps its answer; ours gets headers of its own.
         return Response(answer.status, dict(answer.headers), answer.body)
+
+    def _described(self) -> "OpenApi":
+        """Return what makes documents, which most servers are never asked for."""
+        if self._openapi is None:
+            from arubeki.server.openapi import OpenApi
+
+            self._openapi = OpenApi(self.registry)
+        return self._openapi
 
     async def _dispatch(self, call: Call) -> Answer:
         if call.subresource:
