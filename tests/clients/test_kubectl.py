@@ -94,6 +94,11 @@ def test_a_definition_makes_a_kind(kubectl: Kubectl) -> None:
         kubectl("patch", f"things.{group}", "t", "--type=merge", "--subresource=status",
                 "-p", '{"status":{"size":5}}')  # fmt: skip
         assert kubectl.json("get", f"things.{group}", "t")["status"] == {"size": 5}
+    explained = kubectl("explain", "things.spec", f"--api-version={group}/v1")
+    assert {"size", "text"} <= set(explained.split())
+    # Refused by the server, or by kubectl itself as the definition has it.
+    odd = json.dumps(manifests.thing(group, "odd", size=1, nonsense=1))
+    assert "nonsense" in kubectl.run("create", "-f", "-", stdin=odd).stderr
     kubectl("delete", "crd", f"things.{group}")
     assert kubectl.run("get", f"things.{group}").returncode == 1
 
@@ -210,6 +215,15 @@ def test_the_server_says_what_it_serves(kubectl: Kubectl) -> None:
     # Before 1.27 kubectl explained by /openapi/v2, and named no types.
     kind = "RollingUpdateDeployment" if kubectl.minor >= 27 else "Object"
     assert f"rollingUpdate\t<{kind}>" in explained
+
+
+def test_a_field_is_explained_with_all_that_is_below_it(kubectl: Kubectl) -> None:
+    explained = kubectl("explain", "cronjob.spec.jobTemplate.spec.template.spec", "--recursive")
+    assert {"containers", "containerPort", "initContainers"} <= set(explained.split())
+    if kubectl.minor >= 27:
+        assert "containerPort\t<integer> -required-" in explained
+        words = ("explain", "pod.spec.containers.ports", "--output=plaintext-openapiv2")
+        assert "containerPort\t<integer> -required-" in kubectl(*words)
 
 
 def test_what_is_not_served_says_so(kubectl: Kubectl) -> None:
