@@ -103,7 +103,7 @@ class PodLife:
         Returns False where that did not succeed and should be tried again.
         """
         former, self.pod = self.pod, pod
-        if pod.generation != former.generation:
+        if pod.generation != former.generation or pod.spec.volumes != former.spec.volumes:
             self.references = expand.references(pod)
             for spec in (*(pod.spec.initContainers or ()), *(pod.spec.containers or ())):
                 if spec.name in self._lives:
