@@ -3,14 +3,13 @@
 Source: kubernetes test/e2e/network/endpointslicemirroring.go.
 """
 
-from tests.conformance.kit import conformance, discovered, eventually, named, not_yet
+from tests.conformance.kit import conformance, discovered, eventually, named
 
 
 @conformance(
     "[sig-network] EndpointSliceMirroring should mirror a custom Endpoints resource through create "
     "update and delete [Conformance]"
 )
-@not_yet("no controller mirrors Endpoints to EndpointSlices")
 def test_endpoints_made_by_hand_are_mirrored(api, namespace):
     discovered(api, "discovery.k8s.io/v1", "endpointslices")
     services, endpoints = (api.of("v1", kind, namespace) for kind in ("Service", "Endpoints"))
