@@ -67,7 +67,7 @@ def test_nothing_else_of_a_pod_may_change_and_the_difference_is_shown():
     new["spec"]["hostname"] = "x"
     (fault,) = rules.validate_update(POD, new, old)
     assert fault.message.startswith("spec: Forbidden: pod updates may not change fields other than")
-    assert fault.body.endswith('+ hostname: "x"')
+    assert '\n- "Hostname": "",\n+ "Hostname": "x",\n' in fault.body
 
 
 def test_a_pod_that_is_held_back_may_be_told_where_to_go():

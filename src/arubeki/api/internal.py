@@ -51,11 +51,15 @@ def of(name: str, value: Mapping[str, Any] | None) -> Any:
 def difference(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     """Return what differs between two values of a struct, as Kubernetes tells it."""
     old, new = (_lines(_struct(name, one)) for one in (before, after))
-    return "".join(difflib.unified_diff(old, new))
+    # The names of the two files, which have none, are two lines that Go leaves out.
+    return "".join([*difflib.unified_diff(old, new)][2:])
 
 
 def _lines(value: Any) -> list[str]:
-    return [f"{line}\n" for line in json.dumps(value, indent=1, ensure_ascii=False).split("\n")]
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    for sign in "<>&":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return [f"{line}\n" for line in text.split("\n")]
 
 
 def _struct(name: str, value: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,6 +49,8 @@ class Rules(NamedTuple):
     """What may not become of an object; the new one comes first."""
     update: Change | None = None
     """What holds of a changed object, where that is not what holds of a new one."""
+    part: Rule | None = None
+    """What holds of an object that was changed through a path of its own."""
     status: Change | None = None
     """What holds of an object whose status was written."""
 
@@ -61,7 +63,7 @@ _RULES: dict[tuple[str, str], Rules] = {
     ("", "PersistentVolumeClaim"): Rules(
         claims.claim, claims.claim_change, status=claims.claim_status
     ),
-    ("", "Pod"): Rules(pods.pod, pods.pod_change),
+    ("", "Pod"): Rules(pods.pod, update=pods.pod_update, part=pods.whole, status=pods.pod_status),
     ("", "PodTemplate"): Rules(pods.pod_template),
     ("", "ReplicationController"): Rules(
         workloads.replication_controller, status=workloads.replication_controller_status
@@ -131,6 +133,14 @@ def validate_update(gvk: GVK, new: dict[str, Any], old: dict[str, Any]) -> list[
         rules.change(new, old, faults)
     if (group_rule := _group_rule(gvk)) is not None:
         group_rule(new, old, faults)
+    return faults
+
+
+def validate_part(gvk: GVK, obj: dict[str, Any]) -> list[FieldError]:
+    """Return everything that is wrong with an object of which only a part was written."""
+    faults: list[FieldError] = []
+    if (part := _rules(gvk).part) is not None:
+        part(obj, faults)
     return faults
 
 

@@ -10,8 +10,9 @@ from typing import Any
 from arubeki.api import quantity
 from arubeki.api.autoscalers import to_v2
 from arubeki.api.fields import FieldError
-from arubeki.api.rules import common, containers
+from arubeki.api.rules import common
 from arubeki.api.rules.common import Faults
+from arubeki.api.rules.pod import resources
 
 PERIOD_MAX_SECONDS = 1800
 WINDOW_MAX_SECONDS = 3600
@@ -159,7 +160,7 @@ def _resource_name(name: str, source: dict[str, Any], path: str, faults: Faults)
     if name == "resource":
         return
     if resource:
-        containers.resource_name(resource, f"{path}.name", faults)
+        resources.container_name(resource, f"{path}.name", faults)
     if container := source.get("container", ""):
         common.named(container, f"{path}.container", faults)
     else:

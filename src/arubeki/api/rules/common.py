@@ -66,6 +66,33 @@ def port_number(value: int, path: str, faults: Faults) -> None:
         faults.append(FieldError.invalid(path, value, message))
 
 
+def no_backsteps(text: str, path: str, faults: Faults) -> None:
+    """A path must not go up."""
+    if ".." in text and ".." in text.split("/"):
+        faults.append(FieldError.invalid(path, text, "must not contain '..'"))
+
+
+def descending_path(text: str, path: str, faults: Faults) -> None:
+    """A path must stay below where it starts."""
+    if text.startswith("/"):
+        faults.append(FieldError.invalid(path, text, "must be a relative path"))
+    no_backsteps(text, path, faults)
+
+
+def file_path(text: str, path: str, faults: Faults) -> None:
+    """A path must stay below where it starts, and not begin as names that are reserved do."""
+    descending_path(text, path, faults)
+    if text.startswith("..") and not text.startswith("../"):
+        faults.append(FieldError.invalid(path, text, "must not start with '..'"))
+
+
+def user_number(value: int, path: str, faults: Faults) -> None:
+    """A user or group must be one that a process can have."""
+    if not 0 <= value <= INT32_MAX:
+        fault = f"must be between 0 and {INT32_MAX}, inclusive"
+        faults.append(FieldError.invalid(path, value, fault))
+
+
 def not_negative_amount(value: str, path: str, faults: Faults) -> None:
     """An amount of something must not be below zero."""
     if (whole := quantity.whole(value)) < 0:

@@ -11,8 +11,10 @@ import msgspec
 
 from arubeki.api import names
 from arubeki.api.fields import FieldError
-from arubeki.api.rules import common, containers
+from arubeki.api.rules import common
 from arubeki.api.rules.common import Faults
+from arubeki.api.rules.pod import resources
+from arubeki.api.rules.pod.affinity import TAINT_EFFECTS
 from arubeki.api.syntax import json_fault
 
 DATA_MAX_BYTES = 1024 * 1024
@@ -89,7 +91,7 @@ def node(obj: dict[str, Any], faults: Faults) -> None:
         value = taint.get("value", "")
         if messages := names.label_value(value):
             faults.append(FieldError.invalid(f"{place}.value", value, ";".join(messages)))
-        common.one_of(effect, containers.TAINT_EFFECTS, f"{place}.effect", faults)
+        common.one_of(effect, TAINT_EFFECTS, f"{place}.effect", faults)
         if (key, effect) in seen:
             # Go's internal struct, as Kubernetes shows it.
             added = taint.get("timeAdded")
@@ -100,7 +102,7 @@ def node(obj: dict[str, Any], faults: Faults) -> None:
         seen.add((key, effect))
     for field in ("capacity", "allocatable"):
         for name, amount in obj.get("status", {}).get(field, {}).items():
-            containers.amount(name, amount, f"status.{field}.{name}", faults)
+            resources.amount(name, amount, f"status.{field}.{name}", faults)
 
 
 def node_change(new: dict[str, Any], old: dict[str, Any], faults: Faults) -> None:

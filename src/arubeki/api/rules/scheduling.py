@@ -8,8 +8,9 @@ pkg/apis/scheduling/v1/helpers.go.
 from typing import Any
 
 from arubeki.api.fields import FieldError
-from arubeki.api.rules import common, containers, pods
+from arubeki.api.rules import common
 from arubeki.api.rules.common import Faults
+from arubeki.api.rules.pod import affinity, resources
 
 HIGHEST_OF_USERS = 1_000_000_000
 SYSTEM_CLASSES = {
@@ -49,11 +50,11 @@ def runtime_class(new: dict[str, Any], old: dict[str, Any] | None, faults: Fault
     """Check a RuntimeClass, whose handler is meant for its life."""
     handler = new.get("handler", "")
     if (overhead := new.get("overhead")) is not None:
-        containers.resources({"limits": overhead.get("podFixed", {})}, "overhead", faults)
+        resources.requirements({"limits": overhead.get("podFixed", {})}, set(), "overhead", faults)
     if (scheduling := new.get("scheduling")) is not None:
         common.labels(scheduling.get("nodeSelector"), "scheduling.nodeSelector", faults)
         given = scheduling.get("tolerations") or []
-        pods.tolerations(given, "scheduling.tolerations", faults)
+        affinity.tolerations(given, "scheduling.tolerations", faults)
         seen = []
         for index, one in enumerate(given):
             key = tuple(one.get(name, "") for name in ("key", "operator", "value", "effect"))

@@ -95,6 +95,7 @@ class PodStrategy(Strategy):
         await self._prioritize(resource, new, spec)
         _tolerate_unhealthy_nodes(spec, self._tolerated_seconds)
         await self._run_by_class(resource, new, spec)
+        merge_label_keys(spec, new["metadata"].get("labels") or {})
         status: Object = {"phase": "Pending", "qosClass": qos_class(spec)}
         if spec.get("schedulingGates"):
             status["conditions"] = [
@@ -117,6 +118,8 @@ class PodStrategy(Strategy):
             keep(status, old.get("status") or {}, "qosClass")
         podstatus.with_addresses(status)
         keep(new["metadata"], old["metadata"], "ownerReferences")
+        if not (new.get("status") or {}).get("qosClass") and "qosClass" in old.get("status", {}):
+            new["status"] = {**(new.get("status") or {}), "qosClass": old["status"]["qosClass"]}
 
     async def _prioritize(self, resource: Resource, new: Object, spec: Object) -> None:
         """Work out the priority of a new Pod, which may be told but not chosen."""
@@ -164,6 +167,27 @@ class PodStrategy(Strategy):
         return period if period >= 0 else 1
 
 
+def merge_label_keys(spec: Object, labels: Mapping[str, str]) -> None:
+    """Write, into the selectors of a new Pod, the values of its own that they are to match.
+
+    Source: kubernetes pkg/registry/core/pod/strategy.go mutatePodAffinity,
+    mutateTopologySpreadConstraints.
+    """
+    terms = list(spec.get("topologySpreadConstraints") or ())
+    for kind in ("podAffinity", "podAntiAffinity"):
+        found = (spec.get("affinity") or {}).get(kind) or {}
+        weighted = found.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
+        terms += [one.get("podAffinityTerm") or {} for one in weighted]
+        terms += found.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+    for term in terms:
+        selector = term.get("labelSelector")
+        for name, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")):
+            for key in term.get(name) or () if selector is not None else ():
+                if key in labels:
+                    wanted = {"key": key, "operator": operator, "values": [labels[key]]}
+                    selector.setdefault("matchExpressions", []).append(wanted)
+
+
 def _keep_given(spec: Object, before: Object) -> None:
     """Take over, into a new spec, what the cluster filled in and a manifest leaves out."""
     for name in ("preemptionPolicy", "priority", "serviceAccount", "serviceAccountName"):
@@ -198,7 +222,9 @@ def qos_class(spec: Mapping[str, Any]) -> str:
     """Return Guaranteed, Burstable or BestEffort, from what the containers ask for."""
     asked = False
     guaranteed = True
-    for container in _containers(spec):
+    whole = spec.get("resources") or {}
+    is_whole = bool(whole.get("requests") or whole.get("limits"))
+    for container in ({"resources": whole},) if is_whole else _containers(spec):
         resources = container.get("resources") or {}
         requests, limits = _amounts(resources, "requests"), _amounts(resources, "limits")
         if requests or limits:

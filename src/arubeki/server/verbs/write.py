@@ -336,8 +336,10 @@ def _raise_faults(call: Call, new: Object, old: Object | None, subresource: str)
     if old is not None:
         faults += meta.validate_update(metadata, old["metadata"])
     if resource.custom is None:
-        if old is None or subresource in _PARTS:
+        if old is None:
             faults += rules.validate(resource.gvk, new)
+        elif subresource in _PARTS:
+            faults += rules.validate_part(resource.gvk, new)
         elif subresource == "status":
             faults += rules.validate_status(resource.gvk, new, old)
         else:
