@@ -5,12 +5,12 @@ On the ring: [HTTP > **server** > storage].
 
 from collections.abc import Mapping
 
-from arubeki.server.admission import groups, kinds, workloads
+from arubeki.server.admission import groups, kinds, stores, workloads
 from arubeki.server.admission.certificates import SigningRequestStrategy
 from arubeki.server.admission.classes import Classes
 from arubeki.server.admission.pods import PodStrategy
 from arubeki.server.admission.services import ServiceStrategy
-from arubeki.server.admission.strategy import Strategy, WithGeneration
+from arubeki.server.admission.strategy import Strategy
 from arubeki.server.custom.strategy import DefinitionStrategy
 
 
@@ -31,11 +31,15 @@ def built_in(
         ("", "Secret"): kinds.SecretStrategy(),
         ("", "Service"): services,
         ("", "ServiceAccount"): kinds.ServiceAccountStrategy(),
+        ("", "LimitRange"): stores.LimitRangeStrategy(),
+        ("", "PersistentVolume"): stores.VolumeStrategy(),
+        ("", "PersistentVolumeClaim"): stores.ClaimStrategy(),
+        ("", "ResourceQuota"): stores.QuotaStrategy(),
         ("", "PodTemplate"): workloads.PodTemplateStrategy(),
         ("", "ReplicationController"): workloads.ReplicationControllerStrategy(),
         ("apps", "DaemonSet"): workloads.DaemonSetStrategy(),
         ("apps", "Deployment"): workloads.DeploymentStrategy(),
-        ("apps", "ReplicaSet"): WithGeneration(),
+        ("apps", "ReplicaSet"): workloads.ReplicaStrategy(),
         ("apps", "StatefulSet"): workloads.StatefulSetStrategy(),
         ("batch", "CronJob"): workloads.CronJobStrategy(),
         ("batch", "Job"): workloads.JobStrategy(),

@@ -75,8 +75,7 @@ def persistent_volume(obj: dict[str, Any]) -> None:
     spec = struct(obj, "spec")
     empty(spec, "persistentVolumeReclaimPolicy", "Retain")
     unset(spec, "volumeMode", "Filesystem")
-    if "hostPath" in spec:
-        unset(spec["hostPath"], "type", "")
+    pods.volume_source(spec)
     empty(struct(obj, "status"), "phase", "Pending")
 
 

@@ -147,10 +147,7 @@ def _volume(volume: dict[str, Any]) -> None:
     for name in _VOLUME_MODES:
         if name in volume:
             unset(volume[name], "defaultMode", _DEFAULT_MODE)
-    for name, fields in _VOLUME_FIELDS.items():
-        if name in volume:
-            for field, value in fields.items():
-                unset(volume[name], field, value)
+    volume_source(volume)
     if "image" in volume:
         image = volume["image"]
         empty(image, "pullPolicy", pull_policy(image.get("reference", "")))
@@ -165,6 +162,14 @@ def _volume(volume: dict[str, Any]) -> None:
     if template is not None:
         struct(template, "metadata")
         claim_spec(struct(template, "spec"))
+
+
+def volume_source(volume: dict[str, Any]) -> None:
+    """Fill in the source of a volume, of a Pod or of a PersistentVolume."""
+    for name, fields in _VOLUME_FIELDS.items():
+        if name in volume:
+            for field, value in fields.items():
+                unset(volume[name], field, value)
 
 
 def _status(status: dict[str, Any]) -> None:

@@ -28,7 +28,9 @@ from arubeki.api.rules import (
     jobs,
     jobstatus,
     networks,
+    persistent,
     pods,
+    quotas,
     services,
     sets,
     workloads,
@@ -59,7 +61,9 @@ _NONE = Rules()
 _RULES: dict[tuple[str, str], Rules] = {
     ("", "ConfigMap"): Rules(core.config_map, core.config_map_change),
     ("", "Endpoints"): Rules(networks.endpoints),
+    ("", "LimitRange"): Rules(quotas.limit_range),
     ("", "Node"): Rules(core.node, core.node_change),
+    ("", "PersistentVolume"): Rules(persistent.volume, persistent.volume_change),
     ("", "PersistentVolumeClaim"): Rules(
         claims.claim, claims.claim_change, status=claims.claim_status
     ),
@@ -67,6 +71,11 @@ _RULES: dict[tuple[str, str], Rules] = {
     ("", "PodTemplate"): Rules(pods.pod_template),
     ("", "ReplicationController"): Rules(
         workloads.replication_controller, status=workloads.replication_controller_status
+    ),
+    ("", "ResourceQuota"): Rules(
+        quotas.resource_quota,
+        update=quotas.resource_quota_update,
+        status=quotas.resource_quota_status,
     ),
     ("", "Secret"): Rules(core.secret, core.secret_change),
     ("", "Service"): Rules(services.service, services.service_change),

@@ -12,7 +12,8 @@ from arubeki import clock
 from arubeki.api import quantity
 from arubeki.api.fields import FieldError
 from arubeki.api.rules import podparts as rules
-from arubeki.api.rules import podstatus
+from arubeki.api.rules import podstatus, podwarnings
+from arubeki.api.rules.pod import security
 from arubeki.server import failures
 from arubeki.server.admission import podparts, runtimes
 from arubeki.server.admission.classes import PRIORITY, RUNTIME, Classes
@@ -21,6 +22,10 @@ from arubeki.server.resources import Resource
 
 TOLERATED_SECONDS = 300
 _UNHEALTHY = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+_PROFILES: Mapping[str, Object] = {
+    "runtime/default": {"type": "RuntimeDefault"},
+    "unconfined": {"type": "Unconfined"},
+}
 _COMPUTE = ("cpu", "memory")
 
 FindNode: TypeAlias = Callable[[str], Awaitable[Mapping[str, Any] | None]]
@@ -96,6 +101,7 @@ class PodStrategy(Strategy):
         _tolerate_unhealthy_nodes(spec, self._tolerated_seconds)
         await self._run_by_class(resource, new, spec)
         merge_label_keys(spec, new["metadata"].get("labels") or {})
+        _confine_by_annotation(new, spec)
         status: Object = {"phase": "Pending", "qosClass": qos_class(spec)}
         if spec.get("schedulingGates"):
             status["conditions"] = [
@@ -110,6 +116,10 @@ class PodStrategy(Strategy):
             ]
         new["status"] = status
 
+    def warnings(self, new: Object, old: Object | None, subresource: str) -> list[str]:
+        """Warn of what is in a new Pod."""
+        return podwarnings.of_pod(new) if old is None and not subresource else []
+
     def reset_to_status(self, new: Object, old: Object) -> None:
         """Give back the owners too: old node agents lost them; and the class, if it is missing."""
         super().reset_to_status(new, old)
@@ -118,8 +128,6 @@ class PodStrategy(Strategy):
             keep(status, old.get("status") or {}, "qosClass")
         podstatus.with_addresses(status)
         keep(new["metadata"], old["metadata"], "ownerReferences")
-        if not (new.get("status") or {}).get("qosClass") and "qosClass" in old.get("status", {}):
-            new["status"] = {**(new.get("status") or {}), "qosClass": old["status"]["qosClass"]}
 
     async def _prioritize(self, resource: Resource, new: Object, spec: Object) -> None:
         """Work out the priority of a new Pod, which may be told but not chosen."""
@@ -165,6 +173,27 @@ class PodStrategy(Strategy):
             return 0
         period = asked if asked is not None else spec.get("terminationGracePeriodSeconds", 0)
         return period if period >= 0 else 1
+
+
+def _confine_by_annotation(new: Object, spec: Object) -> None:
+    """Write, into the containers of a new Pod, the AppArmor profiles that annotations give.
+
+    Source: kubernetes pkg/registry/core/pod/strategy.go applyAppArmorVersionSkew.
+    """
+    annotations = new["metadata"].get("annotations") or {}
+    if not annotations or (spec.get("os") or {}).get("name") == "windows":
+        return
+    whole = (spec.get("securityContext") or {}).get("appArmorProfile")
+    for container in _containers(spec):
+        text = annotations.get(f"{security.APPARMOR}{container.get('name', '')}")
+        context = container.get("securityContext") or {}
+        if text is None or "appArmorProfile" in context:
+            continue
+        profile = _PROFILES.get(text)
+        if text.startswith("localhost/") and text != "localhost/":
+            profile = {"type": "Localhost", "localhostProfile": text.removeprefix("localhost/")}
+        if profile is not None and profile != whole:
+            container["securityContext"] = {**context, "appArmorProfile": profile}
 
 
 def merge_label_keys(spec: Object, labels: Mapping[str, str]) -> None:
@@ -238,7 +267,7 @@ def qos_class(spec: Mapping[str, Any]) -> str:
     return "Guaranteed" if guaranteed else "Burstable"
 
 
-def _containers(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _containers(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for name in ("containers", "initContainers"):
         for container in spec.get(name) or ():
             if isinstance(container, dict):

@@ -9,14 +9,44 @@ from typing import Any
 
 from arubeki.api import names
 from arubeki.api.fields import FieldError
-from arubeki.api.rules import cronjobs, jobs
+from arubeki.api.rules import cronjobs, jobs, podwarnings
 from arubeki.server.admission.strategy import Object, WithGeneration, keep
 from arubeki.server.resources import Resource
 
 TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 
 
-class DeploymentStrategy(WithGeneration):
+class TemplateStrategy(WithGeneration):
+    """A kind with a template of Pods, which is warned of where it is new."""
+
+    template_path = "spec.template"
+    is_named_as_pods = False
+    """Whether the name becomes part of the names of Pods."""
+
+    def warnings(self, new: Object, old: Object | None, subresource: str) -> list[str]:
+        """Warn of the name of a new object and of a template that may have changed."""
+        if subresource:
+            return []
+        if old is not None and new["metadata"].get("generation") == old["metadata"].get(
+            "generation"
+        ):
+            return []
+        found = []
+        if old is None and self.is_named_as_pods:
+            found = podwarnings.dotted_name(new, "Pod names and hostnames")
+        template: Any = new
+        for part in self.template_path.split("."):
+            template = template.get(part) or {}
+        return found + podwarnings.of_template(template, self.template_path)
+
+
+class ReplicaStrategy(TemplateStrategy):
+    """ReplicaSets and ReplicationControllers."""
+
+    is_named_as_pods = True
+
+
+class DeploymentStrategy(ReplicaStrategy):
     """Deployments: annotations are handed on, so they count; labels are no matter of the status."""
 
     def reset_to_status(self, new: Object, old: Object) -> None:
@@ -31,7 +61,7 @@ class DeploymentStrategy(WithGeneration):
         ) != (old["metadata"].get("annotations") or {})
 
 
-class StatefulSetStrategy(WithGeneration):
+class StatefulSetStrategy(TemplateStrategy):
     """StatefulSets: their names become part of hostnames."""
 
     def name_faults(self, name: str) -> list[str]:
@@ -44,9 +74,28 @@ class StatefulSetStrategy(WithGeneration):
         for claim in new.get("spec", {}).get("volumeClaimTemplates", ()):
             claim |= {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}
 
+    def warnings(self, new: Object, old: Object | None, subresource: str) -> list[str]:
+        """Warn of the claims' templates, and of a limit of the history that is none."""
+        found = super().warnings(new, old, subresource)
+        spec = new.get("spec", {})
+        if subresource:
+            return found
+        part = "" if old is None else ".Spec"
+        for index, claim in enumerate(spec.get("volumeClaimTemplates", ())):
+            path = f"spec.volumeClaimTemplates[{index}]{part}"
+            found += podwarnings.of_claim(claim.get("spec", {}), path)
+        if spec.get("revisionHistoryLimit", 0) < 0:
+            found.append(
+                "spec.revisionHistoryLimit: a negative value retains all historical revisions; a"
+                " value >= 0 is recommended"
+            )
+        return found
 
-class PodTemplateStrategy(WithGeneration):
+
+class PodTemplateStrategy(TemplateStrategy):
     """PodTemplates."""
+
+    template_path = "template"
 
     def is_new_generation(self, resource: Resource, new: Object, old: Object) -> bool:
         """Tell whether the template has changed."""
@@ -54,7 +103,7 @@ class PodTemplateStrategy(WithGeneration):
         return bool(new.get("template") != old.get("template"))
 
 
-class DaemonSetStrategy(WithGeneration):
+class DaemonSetStrategy(TemplateStrategy):
     """DaemonSets: an annotation counts the changes of the template, as a field once did."""
 
     def reset(self, resource: Resource, new: Object, old: Object | None, subresource: str) -> None:
@@ -70,13 +119,13 @@ class DaemonSetStrategy(WithGeneration):
             annotations[TEMPLATE_GENERATION] = str(_whole(before) + changed)
 
 
-class ReplicationControllerStrategy(WithGeneration):
+class ReplicationControllerStrategy(ReplicaStrategy):
     """ReplicationControllers: their Pods stay, unless a deletion says otherwise."""
 
     orphans = True
 
 
-class JobStrategy(WithGeneration):
+class JobStrategy(ReplicaStrategy):
     """Jobs: the server makes the selector, from the uid, unless the Job says that it has its own.
 
     The Pods stay, unless a deletion says otherwise.
@@ -104,8 +153,10 @@ class JobStrategy(WithGeneration):
         _drop_scheduling(new.get("spec", {}))
 
 
-class CronJobStrategy(WithGeneration):
+class CronJobStrategy(ReplicaStrategy):
     """CronJobs."""
+
+    template_path = "spec.jobTemplate.spec.template"
 
     def reset(self, resource: Resource, new: Object, old: Object | None, subresource: str) -> None:
         """Drop what is behind a gate that is closed."""

@@ -83,15 +83,18 @@ def nfs(source: Source, path: str, faults: Faults) -> None:
         faults.append(FieldError.invalid(f"{path}.path", where, fault))
 
 
-def iscsi(source: Source, path: str, faults: Faults) -> None:
-    """A target must be named in one of three ways."""
+_NO_INITIATOR = "must be valid format starting with iqn, eui, or naa"
+
+
+def iscsi(source: Source, path: str, faults: Faults, told: str = _NO_INITIATOR) -> None:
+    """A target must be named in one of three ways; `told` is said of one that is not."""
     name = source.get("iqn", "")
     if not source.get("targetPortal"):
         faults.append(FieldError.required(f"{path}.targetPortal"))
     if not name:
         faults.append(FieldError.required(f"{path}.iqn"))
     else:
-        _initiator(name, f"{path}.iqn", faults)
+        _initiator(name, told, f"{path}.iqn", faults)
     lun = source.get("lun", 0)
     if not 0 <= lun <= 255:
         fault = "must be between 0 and 255, inclusive"
@@ -100,7 +103,7 @@ def iscsi(source: Source, path: str, faults: Faults) -> None:
     if authenticates and "secretRef" not in source:
         faults.append(FieldError.required(f"{path}.secretRef"))
     if (initiator := source.get("initiatorName")) is not None:
-        _initiator(initiator, f"{path}.initiatorname", faults)
+        _initiator(initiator, told, f"{path}.initiatorname", faults)
 
 
 def portal_fault(source: Source, volume: str) -> str:
@@ -113,11 +116,10 @@ def portal_fault(source: Source, volume: str) -> str:
     )
 
 
-def _initiator(name: str, path: str, faults: Faults) -> None:
+def _initiator(name: str, told: str, path: str, faults: Faults) -> None:
     is_valid = _INITIATORS.get(name[:3])
     if is_valid is None:
-        fault = "must be valid format starting with iqn, eui, or naa"
-        faults.append(FieldError.invalid(path, name, fault))
+        faults.append(FieldError.invalid(path, name, told))
     elif not is_valid(name):
         faults.append(FieldError.invalid(path, name, "must be valid format"))
 
