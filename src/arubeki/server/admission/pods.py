@@ -13,7 +13,7 @@ from arubeki.api import quantity
 from arubeki.api.fields import FieldError
 from arubeki.api.rules import podparts as rules
 from arubeki.api.rules import podstatus, podwarnings
-from arubeki.api.rules.pod import security
+from arubeki.api.rules.pod import levels, security
 from arubeki.server import failures
 from arubeki.server.admission import podparts, runtimes
 from arubeki.server.admission.classes import PRIORITY, RUNTIME, Classes
@@ -102,6 +102,8 @@ class PodStrategy(Strategy):
         await self._run_by_class(resource, new, spec)
         merge_label_keys(spec, new["metadata"].get("labels") or {})
         _confine_by_annotation(new, spec)
+        if "resources" in spec:
+            _fill_whole(spec)
         status: Object = {"phase": "Pending", "qosClass": qos_class(spec)}
         if spec.get("schedulingGates"):
             status["conditions"] = [
@@ -194,6 +196,26 @@ def _confine_by_annotation(new: Object, spec: Object) -> None:
             profile = {"type": "Localhost", "localhostProfile": text.removeprefix("localhost/")}
         if profile is not None and profile != whole:
             container["securityContext"] = {**context, "appArmorProfile": profile}
+
+
+def _fill_whole(spec: Object) -> None:
+    """Fill in what a Pod as a whole asks for: what its containers do, else what it may have.
+
+    Source: kubernetes pkg/api/pod/util.go DefaultPodLevelResources (but for the limits that
+    containers have and their Pod does not).
+    """
+    whole = spec["resources"]
+    limits, requests = whole.get("limits") or {}, dict(whole.get("requests") or {})
+    if not limits and not requests:
+        return
+    for name, total in levels.aggregate(spec, "requests").items():
+        if name in _COMPUTE:
+            requests.setdefault(name, total)
+    for name, limit in limits.items():
+        if name in _COMPUTE or name.startswith("hugepages-"):
+            requests.setdefault(name, limit)
+    if requests:
+        whole["requests"] = dict(sorted(requests.items()))
 
 
 def merge_label_keys(spec: Object, labels: Mapping[str, str]) -> None:
