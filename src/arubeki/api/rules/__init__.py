@@ -67,7 +67,7 @@ _RULES: dict[tuple[str, str], Rules] = {
     ("", "PersistentVolumeClaim"): Rules(
         claims.claim, claims.claim_change, status=claims.claim_status
     ),
-    ("", "Pod"): Rules(pods.pod, update=pods.pod_update, part=pods.whole, status=pods.pod_status),
+    ("", "Pod"): Rules(pods.pod, update=pods.pod_update, part=pods.whole),
     ("", "PodTemplate"): Rules(pods.pod_template),
     ("", "ReplicationController"): Rules(
         workloads.replication_controller, status=workloads.replication_controller_status

@@ -9,11 +9,9 @@ from typing import Any
 from arubeki.api.rules.common import Faults
 from arubeki.api.rules.pod.change import pod_update
 from arubeki.api.rules.pod.spec import pod, template, template_metadata, whole
-from arubeki.api.rules.pod.status import pod_status
 
 __all__ = [
     "pod",
-    "pod_status",
     "pod_template",
     "pod_update",
     "template",

@@ -8,7 +8,7 @@ Source: kubernetes pkg/apis/core/validation/validation.go (ValidatePodStatusUpda
 pkg/apis/core/v1/conversion.go (addresses).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from arubeki.api import ips, names
@@ -53,6 +53,7 @@ def status_change(new: Object, old: Object) -> list[FieldError]:
         faults.append(FieldError.invalid("status.qosClass", value, "field is immutable"))
     _transitions(new, old, faults)
     _addresses(after, before, faults)
+    _host_addresses(after, before, faults)
     return faults
 
 
@@ -97,11 +98,32 @@ def _comes_again(container: Object, policy: str, code: int) -> bool:
 
 def _addresses(after: Object, before: Object, faults: Faults) -> None:
     path = "status.podIPs"
-    known = {one.get("ip") for one in before.get("podIPs") or ()}
-    listed = [one.get("ip", "") for one in after.get("podIPs") or ()]
+    listed = _texts(after.get("podIPs"))
+    _valid(listed, _texts(before.get("podIPs")), path, faults)
+    _one_a_family(listed, path, faults)
+
+
+def _host_addresses(after: Object, before: Object, faults: Faults) -> None:
+    path = "status.hostIPs"
+    listed = _texts(after.get("hostIPs"))
+    if listed and after.get("hostIP", "") != listed[0]:
+        why = "must be equal to `hostIP`"
+        faults.append(FieldError.invalid(f"{path}[0].ip", listed[0], why))
+    _valid(listed, _texts(before.get("hostIPs")), path, faults)
+    _one_a_family(listed, path, faults)
+
+
+def _texts(addresses: Sequence[Object] | None) -> list[str]:
+    return [one.get("ip", "") for one in addresses or ()]
+
+
+def _valid(listed: list[str], known: list[str], path: str, faults: Faults) -> None:
     for index, one in enumerate(listed):
         if one not in known and (why := common.ip_fault(one)):
             faults.append(FieldError.invalid(f"{path}[{index}]", one, why))
+
+
+def _one_a_family(listed: list[str], path: str, faults: Faults) -> None:
     families = {found.version for one in listed if (found := ips.parse(one)) is not None}
     if len(listed) > 1 and (len(listed) > 2 or len(families) < 2):
         shown = [{"IP": one} for one in listed]  # as Go shows a field without a name of its own
