@@ -116,7 +116,7 @@ class DefinitionStrategy(Strategy):
     ) -> None:
         """Accept the names, or say why not."""
         del resource
-        if subresource or validation.definition_faults(new):
+        if subresource or validation.definition_faults(new, is_new=old is None):
             return
         self.accept(new, is_new=old is None)
 
@@ -157,7 +157,7 @@ class DefinitionStrategy(Strategy):
     ) -> list[FieldError]:
         """Return what is wrong with a definition."""
         del resource, subresource
-        faults = validation.definition_faults(new)
+        faults = validation.definition_faults(new, is_new=old is None)
         if old is not None and not faults:
             established = condition(old, "Established") == "True"
             faults += validation.update_faults(new, old, established=established)
