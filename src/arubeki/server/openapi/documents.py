@@ -7,7 +7,7 @@ it is begun; the registry may change meanwhile.
 On the ring: [HTTP > **server**]. Source: kube-openapi pkg/builder3/openapi.go, pkg/spec3.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from arubeki.server.openapi import builtins, custom, parameters, routes, version2
@@ -47,24 +47,25 @@ def version3_pieces(key: str, resources: Sequence[Resource]) -> Iterator[Piece]:
     # Custom kinds are described by another builder, which speaks of all groups, not of logging in.
     only_custom = bool(resources) and all(one.custom for one in resources)
     place = None if only_custom else _place(key)
-    for name, own in _definitions(by_path, resources):
+    roots = _roots(route for group in by_path.values() for route in group)
+    for name, own in _definitions(roots, resources):
         node = _custom_schema(name, own) if own else builtins.schema(name, place)
         yield Piece(("components", "schemas"), name, node)
     if not only_custom:
         yield Piece(("components",), "securitySchemes", _LOGIN)
 
 
-def version2_pieces(keys: Iterable[str], resources: Sequence[Resource]) -> Iterator[Piece]:
-    """Yield the v2 document, `keys` being those of all v3 documents."""
+def version2_pieces(groups: Mapping[str, Sequence[Resource]]) -> Iterator[Piece]:
+    """Yield the v2 document of all that is in the v3 documents: their resources by their keys."""
     yield Piece((), "swagger", "2.0")
     yield Piece((), "info", _info())
-    by_path: dict[str, list[Route]] = {}
-    for key in keys:
-        by_path |= _by_path(key, [one for one in resources if key_of(one) == key])
-    shared = version2.Parameters()
-    for path, group in by_path.items():
-        yield Piece(("paths",), path, version2.path_item(group, shared))
-    for name, own in _definitions(by_path, resources):
+    shared, roots = version2.Parameters(), set[str]()
+    for key, resources in sorted(groups.items()):
+        for path, group in _by_path(key, resources).items():
+            yield Piece(("paths",), path, version2.path_item(group, shared))
+            roots |= _roots(group)
+    everything = [one for resources in groups.values() for one in resources]
+    for name, own in _definitions(roots, everything):
         node = _custom_schema(name, own, narrow=True) if own else builtins.schema(name)
         yield Piece(("definitions",), name, version2.schema(node))
     yield Piece((), "parameters", shared.told)
@@ -99,20 +100,23 @@ def _by_path(key: str, resources: Sequence[Resource]) -> dict[str, list[Route]]:
     return dict(sorted(found.items()))
 
 
+def _roots(group: Iterable[Route]) -> set[str]:
+    """Return the full names of the definitions that routes name."""
+    return {name for route in group for name in (route.body, *route.answers.values())}
+
+
 def _definitions(
-    by_path: dict[str, list[Route]], resources: Sequence[Resource]
+    roots: set[str], resources: Sequence[Resource]
 ) -> Iterator[tuple[str, Resource | None]]:
-    """Yield the full names that routes lead to, a custom kind or its list with its resource."""
+    """Yield the full names that roots lead to, a custom kind or its list with its resource."""
     customs: dict[str, Resource] = {}
     for one in resources:
         if one.custom is not None:
             customs[routes.definition_name(one)] = customs[routes.list_name(one)] = one
-    roots = {f"{META}ObjectMeta", f"{META}ListMeta"} if customs else set()
-    for group in by_path.values():
-        for route in group:
-            roots |= {route.body, *route.answers.values()}
+    if customs:
+        roots = roots | {f"{META}ObjectMeta", f"{META}ListMeta"}
     if any("watch" in one.verbs and one.custom is None for one in resources):
-        roots.add(f"{META}WatchEvent")
+        roots = roots | {f"{META}WatchEvent"}
     names = builtins.closure(roots - customs.keys() - {TEXT, ""})
     for name in sorted({*names, *customs}):
         yield name, customs.get(name)

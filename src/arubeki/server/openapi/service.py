@@ -147,8 +147,7 @@ class OpenApi:
             if made is not None and made.digest == digest:
                 return made
             if key == VERSION_2:
-                everything = [one for group in groups.values() for one in group]
-                pieces, tables = version2_pieces(sorted(groups), everything), gnostic.VERSION_2
+                pieces, tables = version2_pieces(groups), gnostic.VERSION_2
             else:
                 pieces, tables = version3_pieces(key, groups[key]), gnostic.VERSION_3
             chunks = _json(pieces) if form == _JSON else gnostic.encode(pieces, tables)
