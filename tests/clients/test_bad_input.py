@@ -236,7 +236,7 @@ REFUSED = {
         'strconv.ParseInt: parsing "x": invalid syntax'),
     "no version": (
         "GET", f"{CONFIG_MAPS}?watch=true&resourceVersion=x", b"", "application/json",
-        400, "BadRequest", 'invalid resource version: resourceVersion: Invalid value: "x"'),
+        500, "", 'resourceVersion: Invalid value: "x"'),  # which nobody has classified
     "a selector that is none": (
         "GET", f"{CONFIG_MAPS}?labelSelector=a=(", b"", "application/json", 400, "BadRequest",
         "unable to parse requirement: found '(', expected: identifier"),
