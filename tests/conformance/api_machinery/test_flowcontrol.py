@@ -29,18 +29,19 @@ PRIORITY_LEVEL = {
 }
 
 
-def check_status(objects, name):
-    """Read, patch and update the status of an object, which has conditions by type."""
+def check_status(objects, name, **more):
+    """Read, patch and update the status of an object, which has conditions by type.
+
+    `more` is what else its conditions must say.
+    """
     read = objects.get(name, "status")
     assert (read["apiVersion"], read["kind"]) == (objects.api_version, objects.kind)
     assert read["metadata"]["uid"] == objects.get(name)["metadata"]["uid"]
-    condition = {"type": "PatchStatusFailed", "status": "False", "reason": "e2e"}
+    condition = {"type": "PatchStatusFailed", "status": "False", "reason": "e2e", **more}
     patched = objects.patch(name, {"status": {"conditions": [condition]}}, "status")
     assert "PatchStatusFailed" in [one["type"] for one in patched["status"]["conditions"]]
-    more = {"type": "StatusUpdateFailed", "status": "False", "reason": "E2E", "message": "set"}
-    updated = objects.change(
-        name, lambda obj: obj["status"]["conditions"].append(dict(more)), "status"
-    )
+    second = {**condition, "type": "StatusUpdateFailed", "reason": "E2E", "message": "set"}
+    updated = objects.change(name, lambda obj: obj["status"]["conditions"].append(second), "status")
     assert "StatusUpdateFailed" in [one["type"] for one in updated["status"]["conditions"]]
     assert objects.get(name)["status"] == updated["status"]
 

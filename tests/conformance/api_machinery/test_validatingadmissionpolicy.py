@@ -81,7 +81,8 @@ def test_validating_policies_have_all_verbs(api):
         change=lambda obj: obj["spec"].update(failurePolicy="Fail"),
     ):
         assert one["spec"]["failurePolicy"] == "Fail"
-        check_status(objects, one["metadata"]["name"])
+        told = {"message": "Set from a test", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+        check_status(objects, one["metadata"]["name"], **told)
 
 
 @conformance(f"{FAMILY}support ValidatingAdmissionPolicyBinding API operations [Conformance]")

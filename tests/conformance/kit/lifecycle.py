@@ -83,9 +83,11 @@ def annotations(obj):
 
 
 def contains(obj, part):
-    """Whether a part's fields are all in an object, with its values."""
+    """Whether a part's fields are all in an object, with its values; so for each item of a list."""
     if isinstance(part, dict):
         return isinstance(obj, dict) and all(
             key in obj and contains(obj[key], value) for key, value in part.items()
         )
+    if isinstance(part, list) and isinstance(obj, list):
+        return len(obj) == len(part) and all(map(contains, obj, part))
     return obj == part
