@@ -5,7 +5,7 @@ Source: kubernetes test/e2e/common/node/sysctl.go.
 
 import pytest
 
-from tests.conformance.kit import Refused, conformance, named, not_yet
+from tests.conformance.kit import Refused, conformance, named
 from tests.conformance.kit.workloads import pod_spec
 
 SYSCTLS = {"foo-": "bar", "kernel.shmmax": "1", "safe-and-unsafe": "1", "bar..": "42"}
@@ -14,7 +14,6 @@ SYSCTLS = {"foo-": "bar", "kernel.shmmax": "1", "safe-and-unsafe": "1", "bar..":
 @conformance(
     "[sig-node] Sysctls [LinuxOnly] should reject invalid sysctls [Conformance] [NodeConformance]"
 )
-@not_yet("names of sysctls are not checked")
 def test_only_the_invalid_sysctls_are_named(api, namespace):
     sysctls = [{"name": name, "value": value} for name, value in SYSCTLS.items()]
     pods = api.of("v1", "Pod", namespace)

@@ -5,7 +5,7 @@ Source: kubernetes test/e2e/storage/persistent_volumes.go.
 
 import pytest
 
-from tests.conformance.kit import conformance, eventually, named, not_yet
+from tests.conformance.kit import conformance, eventually, named
 from tests.conformance.kit.lifecycle import contains
 from tests.conformance.storage.lives import (
     check_collection_deleted,
@@ -78,7 +78,6 @@ def test_volumes_and_claims_live(volumes, claims):
 
 
 @conformance(f"{FAMILY}apply changes to a pv/pvc status [Conformance]")
-@not_yet("new volumes and claims have no phase")
 def test_the_status_of_volumes_and_claims_is_written_apart(volumes, claims):
     volume, claim = (one["metadata"]["name"] for one in create_pair(volumes, claims))
 
