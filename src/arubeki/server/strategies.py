@@ -33,7 +33,7 @@ def built_in(
         ("", "ServiceAccount"): kinds.ServiceAccountStrategy(),
         ("", "LimitRange"): stores.LimitRangeStrategy(),
         ("", "PersistentVolume"): stores.VolumeStrategy(),
-        ("", "PersistentVolumeClaim"): stores.ClaimStrategy(),
+        ("", "PersistentVolumeClaim"): stores.ClaimStrategy(classes),
         ("", "ResourceQuota"): stores.QuotaStrategy(),
         ("", "PodTemplate"): workloads.PodTemplateStrategy(),
         ("", "ReplicationController"): workloads.ReplicationControllerStrategy(),

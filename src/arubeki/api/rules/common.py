@@ -19,6 +19,8 @@ NOT_POSITIVE = "must be greater than zero"
 NOT_NEGATIVE = "must be greater than or equal to 0"
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 INT32_MAX = 2147483647
+INGRESS_CLASS = "kubernetes.io/ingress.class"
+"""The annotation that once named the class of an Ingress."""
 _PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 _is_path = re.compile(_PATH).fullmatch
 

@@ -11,7 +11,6 @@ from arubeki.api.fields import FieldError
 from arubeki.api.rules import addresses, common, networkpolicy
 from arubeki.api.rules.common import Faults
 
-CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 CONTROLLER_MAX_BYTES = 250
 _PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 _NOT_IN_PATHS = ("//", "/./", "/../", "%2f", "%2F")
@@ -38,10 +37,10 @@ def ingress(new: dict[str, Any], old: dict[str, Any] | None, faults: Faults) -> 
     if given is not None:
         common.named(given, "spec.ingressClassName", faults, names.dns_subdomain)
     if old is None:
-        annotation = (new["metadata"].get("annotations") or {}).get(CLASS_ANNOTATION)
+        annotation = (new["metadata"].get("annotations") or {}).get(common.INGRESS_CLASS)
         if annotation is not None and given is not None and annotation != given:
             fault = "must match `ingressClassName` when both are specified"
-            path = f"annotations.{CLASS_ANNOTATION}"
+            path = f"annotations.{common.INGRESS_CLASS}"
             faults.append(FieldError.invalid(path, annotation, fault))
     _status(new, old, faults)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from arubeki.api import ips
 from arubeki.api.rules import networkpolicy, webhooks
-from arubeki.api.rules.networking import CLASS_ANNOTATION
+from arubeki.api.rules.common import INGRESS_CLASS
 
 Object = dict[str, Any]
 
@@ -42,12 +42,11 @@ TOKENS_IN_SECRETS = (
 def ingress(new: Object, old: Object | None) -> list[str]:
     """The class of an Ingress was once an annotation."""
     annotations = new["metadata"].get("annotations") or {}
-    given = CLASS_ANNOTATION in annotations
+    given = INGRESS_CLASS in annotations
     if old is not None or not given or "ingressClassName" in new.get("spec", {}):
         return []
     return [
-        f'annotation "{CLASS_ANNOTATION}" is deprecated, please use '
-        "'spec.ingressClassName' instead"
+        f"annotation \"{INGRESS_CLASS}\" is deprecated, please use 'spec.ingressClassName' instead"
     ]
 
 

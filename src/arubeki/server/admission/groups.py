@@ -12,15 +12,12 @@ from collections.abc import Callable, Mapping
 from arubeki import clock
 from arubeki.api import ips, names
 from arubeki.api.autoscalers import OF_SPEC, OF_STATUS, to_v2
-from arubeki.api.rules import warnings
-from arubeki.api.rules.networking import CLASS_ANNOTATION
+from arubeki.api.rules.common import INGRESS_CLASS
 from arubeki.api.rules.scheduling import SYSTEM_CLASSES
 from arubeki.server import failures
 from arubeki.server.admission.classes import (
     DEFAULT_INGRESS,
-    DEFAULT_STORAGE,
     INGRESS,
-    STORAGE,
     Classes,
 )
 from arubeki.server.admission.local import local_condition
@@ -30,8 +27,6 @@ from arubeki.server.admission.trustbundles import TrustBundleStrategy
 from arubeki.server.resources import Resource
 
 NameRule = Callable[[str], list[str]]
-_OLD_CLAIM_CLASS = "volume.beta.kubernetes.io/storage-class"
-Warn = Callable[[Object, Object | None], list[str]]
 
 
 class Small(Strategy):
@@ -46,13 +41,13 @@ class Small(Strategy):
         has_generation: bool = False,
         is_metadata_kept: bool = False,
         name: NameRule = names.dns_subdomain,
-        warn: Warn | None = None,
+        warn: str = "",
     ) -> None:
         """Say what differs.
 
         `counted` are the members whose changes metadata.generation counts; `has_generation` alone
         is for kinds whose generation stays 1. `is_metadata_kept` says that a write of the status
-        leaves metadata alone.
+        leaves metadata alone, `warn` names what of `api.rules.warnings` tells the writer.
         """
         self.unconditional_update = unconditional_update
         self.create_on_update = create_on_update
@@ -79,7 +74,12 @@ class Small(Strategy):
 
     def warnings(self, new: Object, old: Object | None, subresource: str) -> list[str]:
         """Return what to tell the writer."""
-        return self._warn(new, old) if self._warn is not None and not subresource else []
+        if not self._warn or subresource:
+            return []
+        from arubeki.api.rules import warnings  # which a start has no need of
+
+        found: list[str] = getattr(warnings, self._warn)(new, old)
+        return found
 
 
 class AutoscalerStrategy(Small):
@@ -121,33 +121,16 @@ class IngressStrategy(Small):
         del resource, subresource
         annotations = new["metadata"].get("annotations") or {}
         spec = new.setdefault("spec", {})
-        if old is not None or "ingressClassName" in spec or CLASS_ANNOTATION in annotations:
+        if old is not None or "ingressClassName" in spec or INGRESS_CLASS in annotations:
             return
         if name := await self._classes.default(INGRESS, DEFAULT_INGRESS):
             spec["ingressClassName"] = name
 
     def warnings(self, new: Object, old: Object | None, subresource: str) -> list[str]:
         """Warn of the annotation, and of addresses in the status."""
+        from arubeki.api.rules import warnings
+
         return warnings.ingress_status(new) if subresource else warnings.ingress(new, old)
-
-
-class ClaimStrategy(Strategy):
-    """PersistentVolumeClaims: who names no class gets the default one."""
-
-    def __init__(self, classes: Classes) -> None:
-        self._classes = classes
-
-    async def admit(
-        self, resource: Resource, new: Object, old: Object | None, subresource: str
-    ) -> None:
-        """Give a new claim a class."""
-        del resource, subresource
-        annotations = new["metadata"].get("annotations") or {}
-        spec = new.setdefault("spec", {})
-        if old is not None or "storageClassName" in spec or _OLD_CLAIM_CLASS in annotations:
-            return
-        if name := await self._classes.default(STORAGE, DEFAULT_STORAGE):
-            spec["storageClassName"] = name
 
 
 class PriorityStrategy(Small):
@@ -183,7 +166,7 @@ class DriverStrategy(Small):
     """CSIDrivers: their generation begins with the first change."""
 
     def __init__(self) -> None:
-        super().__init__(unconditional_update=False, counted=("spec",), warn=warnings.csi_driver)
+        super().__init__(unconditional_update=False, counted=("spec",), warn="csi_driver")
 
     async def admit(
         self, resource: Resource, new: Object, old: Object | None, subresource: str
@@ -243,12 +226,12 @@ class AddressStrategy(Small):
         super().__init__(name=ips.address)
 
 
-_webhooks = Small(unconditional_update=False, counted=("webhooks",), warn=warnings.static_name)
+_webhooks = Small(unconditional_update=False, counted=("webhooks",), warn="static_name")
 _policies = Small(
     unconditional_update=False,
     counted=("spec",),
     is_metadata_kept=True,
-    warn=warnings.static_name,
+    warn="static_name",
 )
 _roles = Small(create_on_update=True, name=names.path_segment)
 _flow = Small(counted=("spec",), is_metadata_kept=True)
@@ -257,7 +240,6 @@ _flow = Small(counted=("spec",), is_metadata_kept=True)
 def strategies(classes: Classes) -> Mapping[tuple[str, str], Strategy]:
     """Return the strategies of the small groups by (group, kind)."""
     return {
-        ("", "PersistentVolumeClaim"): ClaimStrategy(classes),
         ("apiregistration.k8s.io", "APIService"): ServiceOfApi(),
         ("certificates.k8s.io", "ClusterTrustBundle"): TrustBundleStrategy(),
         ("certificates.k8s.io", "PodCertificateRequest"): Small(
@@ -269,12 +251,10 @@ def strategies(classes: Classes) -> Mapping[tuple[str, str], Strategy]:
         ("networking.k8s.io", "Ingress"): IngressStrategy(classes),
         ("networking.k8s.io", "IngressClass"): Small(counted=("spec",)),
         ("networking.k8s.io", "IPAddress"): AddressStrategy(),
-        ("networking.k8s.io", "NetworkPolicy"): Small(
-            counted=("spec",), warn=warnings.network_policy
-        ),
+        ("networking.k8s.io", "NetworkPolicy"): Small(counted=("spec",), warn="network_policy"),
         ("networking.k8s.io", "ServiceCIDR"): Small(is_metadata_kept=True),
         ("node.k8s.io", "RuntimeClass"): Small(
-            unconditional_update=False, create_on_update=True, warn=warnings.runtime_class
+            unconditional_update=False, create_on_update=True, warn="runtime_class"
         ),
         ("policy", "PodDisruptionBudget"): Small(
             unconditional_update=False, counted=("spec",), name=names.path_segment
@@ -291,9 +271,9 @@ def strategies(classes: Classes) -> Mapping[tuple[str, str], Strategy]:
         ("storage.k8s.io", "CSIDriver"): DriverStrategy(),
         ("storage.k8s.io", "CSINode"): NodeDriversStrategy(),
         ("storage.k8s.io", "CSIStorageCapacity"): Small(
-            unconditional_update=False, warn=warnings.storage_capacity
+            unconditional_update=False, warn="storage_capacity"
         ),
-        ("storage.k8s.io", "StorageClass"): Small(warn=warnings.storage_class),
+        ("storage.k8s.io", "StorageClass"): Small(warn="storage_class"),
         ("storage.k8s.io", "VolumeAttachment"): Small(
             unconditional_update=False, is_metadata_kept=True
         ),

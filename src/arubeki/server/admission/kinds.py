@@ -8,7 +8,6 @@ from typing import Any
 
 from arubeki.api import names
 from arubeki.api.fields import FieldError
-from arubeki.api.rules import warnings
 from arubeki.server import failures
 from arubeki.server.admission.metadata import finalizer_fault, standard_fault
 from arubeki.server.admission.strategy import Object, Strategy, WithGeneration
@@ -127,6 +126,8 @@ class EndpointSliceStrategy(WithGeneration):
     def warnings(self, new: Object, old: Object | None, subresource: str) -> list[str]:
         """Warn of names in the place of addresses, and of odd addresses."""
         del subresource
+        from arubeki.api.rules import warnings  # which a start has no need of
+
         return warnings.endpoint_slice(new, old)
 
 

@@ -8,9 +8,11 @@ resourcequota}/strategy.go, pkg/api/persistentvolumeclaim/util.go.
 from arubeki import clock
 from arubeki.api import quantity
 from arubeki.api.rules import podwarnings
+from arubeki.server.admission.classes import DEFAULT_STORAGE, STORAGE, Classes
 from arubeki.server.admission.strategy import Object, Strategy
 from arubeki.server.resources import Resource
 
+_OLD_CLASS = "volume.beta.kubernetes.io/storage-class"
 _LIMITED = ("cpu", "memory", "storage", "ephemeral-storage")
 
 
@@ -33,7 +35,25 @@ class VolumeStrategy(Strategy):
 
 
 class ClaimStrategy(Strategy):
-    """PersistentVolumeClaims: a source may be written in two fields, which then both have it."""
+    """PersistentVolumeClaims: a source may be written in two fields, which then both have it.
+
+    Who names no class gets the default one.
+    """
+
+    def __init__(self, classes: Classes) -> None:
+        self._classes = classes
+
+    async def admit(
+        self, resource: Resource, new: Object, old: Object | None, subresource: str
+    ) -> None:
+        """Give a new claim a class."""
+        del resource, subresource
+        annotations = new["metadata"].get("annotations") or {}
+        spec = new.setdefault("spec", {})
+        if old is not None or "storageClassName" in spec or _OLD_CLASS in annotations:
+            return
+        if name := await self._classes.default(STORAGE, DEFAULT_STORAGE):
+            spec["storageClassName"] = name
 
     def reset(self, resource: Resource, new: Object, old: Object | None, subresource: str) -> None:
         """Bring the two spellings of a source together; begin as pending."""
