@@ -62,7 +62,7 @@ def deployment(name: str, *, varied: bool = False) -> dict[str, Any]:
     """Return a Deployment of 3 KB without Pods; `varied`: with `%d` in its environment."""
     labels = {"app.kubernetes.io/name": "web", "app.kubernetes.io/part-of": "shop", "tier": "a"}
     volume = {"name": "config", "configMap": {"name": "web"}}
-    spec = {"containers": [_container("main"), _container("side")], "volumes": [volume]}
+    spec = {"containers": [_container("main", 8080), _container("side", 8081)], "volumes": [volume]}
     if varied:
         spec["containers"][0]["env"][0]["value"] = "number %d"
     template = {"metadata": {"labels": labels}, "spec": spec}
@@ -77,19 +77,22 @@ def deployment(name: str, *, varied: bool = False) -> dict[str, Any]:
     return copy.deepcopy(found)
 
 
-def _container(name: str) -> dict[str, Any]:
+def _container(name: str, port: int) -> dict[str, Any]:
     values = [{"name": f"VARIABLE_{one}", "value": f"of {name}, number {one}"} for one in range(8)]
     return {
         "name": name,
         "image": f"registry.example/team/{name}:1.2.3",
-        "ports": [{"name": "http", "containerPort": 8080}],
+        "ports": [{"name": f"http-{name}", "containerPort": port}],
         "env": values,
         "resources": {
             "requests": {"cpu": "100m", "memory": "128Mi"},
             "limits": {"cpu": "500m", "memory": "256Mi"},
         },
-        "livenessProbe": {"httpGet": {"path": "/alive", "port": "http"}, "periodSeconds": 5},
-        "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}},
+        "livenessProbe": {
+            "httpGet": {"path": "/alive", "port": f"http-{name}"},
+            "periodSeconds": 5,
+        },
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": port}},
         "volumeMounts": [{"name": "config", "mountPath": "/etc/config"}],
     }
 
