@@ -10,7 +10,7 @@ _EVERYWHERE = [
     ("configmap c --from-literal=a=b", "configmap/c"),
     ("deployment d --image=i --replicas=0 --port=80", "deployment.apps/d"),
     ("job j --image=i -- date", "job.batch/j"),
-    ("quota q --hard=pods=3,services=2", "resourcequota/q"),
+    ("quota q --hard=pods=3,services=9", "resourcequota/q"),
     ("role r --verb=get --resource=pods,pods/log", "role.rbac.authorization.k8s.io/r"),
     ("rolebinding rb --role=r --user=u", "rolebinding.rbac.authorization.k8s.io/rb"),
     ("secret generic s --from-literal=a=b", "secret/s"),
