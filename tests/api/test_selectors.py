@@ -79,7 +79,7 @@ def test_a_label_selector_means_what_it_says(text, shown, matching, other):
         ("-a=b", f'unable to parse requirement: <nil>: Invalid value: "-a": name part {NAME}'),
         (
             "x/y/z=1",
-            f'unable to parse requirement: <nil>: Invalid value: "x/y/z": a qualified name {NAME}'
+            f'unable to parse requirement: <nil>: Invalid value: "x/y/z": a valid label key {NAME}'
             " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
         ),
     ],

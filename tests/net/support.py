@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -116,6 +117,12 @@ class Peer:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
+
+    def stop_reading(self) -> None:
+        """Read no more; nor does the kernel, which may else take in tens of megabytes."""
+        connected = self.writer.get_extra_info("socket")
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        self.writer.transport.pause_reading()  # type: ignore[attr-defined]
 
     def send(self, data: bytes) -> None:
         self.writer.write(data)

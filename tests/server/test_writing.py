@@ -400,7 +400,7 @@ def test_scale_shows_and_sets_replicas() -> None:
             "must be greater than or equal to 0"
         )
         body = {"spec": {"replicas": "many"}}
-        await world.fails(400, "PATCH", f"{DEPLOYMENTS}/d/scale", body, headers=headers)
+        await world.fails(422, "PATCH", f"{DEPLOYMENTS}/d/scale", body, headers=headers)
         await world.fails(404, "GET", f"{DEPLOYMENTS}/e/scale")
 
     run(test)
@@ -423,10 +423,12 @@ def test_the_same_event_is_there_in_both_groups() -> None:
         assert found["note"] == "it runs"
         assert found["regarding"]["name"] == "p"
         assert "message" not in found
-        await world.patch(f"{path}/e", {"note": "it runs well"})
-        stored = await world.json("GET", "/api/v1/namespaces/default/events/e")
-        assert stored["message"] == "it runs well"
-        for selector in ("regarding.name=p", "source=kubelet", "reason=Started"):
+        headers = {"content-type": "application/merge-patch+json"}
+        note = {"note": "it runs well"}  # the newer group's Events are about what has been
+        await world.fails(422, "PATCH", f"{path}/e", note, headers=headers)
+        await world.patch("/api/v1/namespaces/default/events/e", {"message": "it runs well"})
+        assert (await world.json("GET", f"{path}/e"))["note"] == "it runs well"
+        for selector in ("regarding.name=p", "type=Normal", "reason=Started"):
             listed = await world.json("GET", path, fieldSelector=selector)
             assert [item["note"] for item in listed["items"]] == ["it runs well"]
         core = "/api/v1/namespaces/default/events"

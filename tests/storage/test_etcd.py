@@ -402,7 +402,8 @@ def test_a_full_etcd_says_so_and_stays_readable(tmp_path: Path) -> None:
                     await storage.commit(f"{PODS}{number}", b"x" * 500_000, expected=0)
                     kept += 1
             assert kept > 0
-            assert len((await storage.range(PODS)).entries) == kept
+            # etcd refuses the write that passes the bound after it has made it.
+            assert len((await storage.range(PODS)).entries) in (kept, kept + 1)
 
     try:
         asyncio.run(main())

@@ -263,7 +263,7 @@ def test_who_does_not_read_small_answers_is_not_handled_further(stack: Stack) ->
     async def main() -> None:
         async with stack.serving(answer, write_seconds=0.3) as served:
             peer = await served.connect()
-            peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            peer.stop_reading()
             for _ in range(5_000):
                 peer.send(request())
             await until(lambda: handled > 0)

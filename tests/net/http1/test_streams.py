@@ -180,7 +180,7 @@ def test_a_writer_that_waits_is_woken_when_the_reader_catches_up(stack: Stack) -
             peer = await served.connect()
             peer.send(request())
             await peer.head()
-            peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            peer.stop_reading()
             sink = watch.sinks[0]
             chunk = Chunk(bytes(65_536))
             for _ in range(400):
@@ -208,7 +208,7 @@ def test_a_writer_that_waits_is_woken_when_the_reader_is_gone(stack: Stack) -> N
             peer = await served.connect()
             peer.send(request())
             await peer.head()
-            peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            peer.stop_reading()
             for _ in range(400):
                 watch.sinks[0].write(Chunk(bytes(65_536)))
             await asyncio.sleep(0.01)
@@ -308,7 +308,7 @@ def test_a_stream_outlives_every_deadline(stack: Stack) -> None:
             peer = await served.connect()
             peer.send(request())
             await peer.head()
-            peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            peer.stop_reading()
             for _ in range(200):
                 watch.sinks[0].write(Chunk(bytes(65_536)))
             await asyncio.sleep(0.1)
