@@ -58,6 +58,7 @@ def test_who_never_reads_its_big_answer_is_cut(stack: Stack) -> None:
     async def main() -> None:
         async with stack.serving(listing, write_seconds=0.1) as served:
             peer = await served.connect()
+            peer.stop_reading()
             peer.send(request("/list"))
             await until(lambda: served.server.connections == 0)
 

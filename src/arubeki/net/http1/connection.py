@@ -344,9 +344,12 @@ class Connection(asyncio.BufferedProtocol):
             self._next()
             return
         if isinstance(batch, list):
-            self.transport.writelines(batch)
-        else:
-            self.transport.write(batch)
+            # The last piece goes alone: write() tells when the peer lags, where asyncio's own
+            # writelines() does not in some releases of 3.12 and 3.13 (CVE-2024-12254).
+            *most, batch = batch
+            if most:
+                self.transport.writelines(most)
+        self.transport.write(batch)
         self._pump()
 
     def _pump(self) -> None:
