@@ -54,6 +54,22 @@ class Classes:
         newest = max(created for created, _ in found)
         return min(name for created, name in found if created == newest)
 
+    async def fill(
+        self,
+        obj: Object,
+        place: tuple[str, str, str],
+        marks: Sequence[str],
+        *,
+        field: str,
+        annotation: str,
+    ) -> None:
+        """Name the default class in a new object's spec, unless field or annotation names one."""
+        spec = obj.setdefault("spec", {})
+        if field in spec or annotation in (obj["metadata"].get("annotations") or {}):
+            return
+        if name := await self.default(place, marks):
+            spec[field] = name
+
     async def global_priority(self) -> Object | None:
         """Return the priority class of Pods that name none: the lowest, should there be several."""
         found = [one for one in await self._having(PRIORITY, _GLOBAL) if one.get("globalDefault")]

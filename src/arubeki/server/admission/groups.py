@@ -119,12 +119,10 @@ class IngressStrategy(Small):
     ) -> None:
         """Give a new Ingress a class."""
         del resource, subresource
-        annotations = new["metadata"].get("annotations") or {}
-        spec = new.setdefault("spec", {})
-        if old is not None or "ingressClassName" in spec or INGRESS_CLASS in annotations:
-            return
-        if name := await self._classes.default(INGRESS, DEFAULT_INGRESS):
-            spec["ingressClassName"] = name
+        if old is None:
+            await self._classes.fill(
+                new, INGRESS, DEFAULT_INGRESS, field="ingressClassName", annotation=INGRESS_CLASS
+            )
 
     def warnings(self, new: Object, old: Object | None, subresource: str) -> list[str]:
         """Warn of the annotation, and of addresses in the status."""

@@ -48,12 +48,10 @@ class ClaimStrategy(Strategy):
     ) -> None:
         """Give a new claim a class."""
         del resource, subresource
-        annotations = new["metadata"].get("annotations") or {}
-        spec = new.setdefault("spec", {})
-        if old is not None or "storageClassName" in spec or _OLD_CLASS in annotations:
-            return
-        if name := await self._classes.default(STORAGE, DEFAULT_STORAGE):
-            spec["storageClassName"] = name
+        if old is None:
+            await self._classes.fill(
+                new, STORAGE, DEFAULT_STORAGE, field="storageClassName", annotation=_OLD_CLASS
+            )
 
     def reset(self, resource: Resource, new: Object, old: Object | None, subresource: str) -> None:
         """Bring the two spellings of a source together; begin as pending."""
